@@ -1,0 +1,89 @@
+"""Bytes to records and back: the one place where an event is accepted or rejected."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from schemas.errors import RejectedEvent
+from schemas.events import NAME_PATTERN, TENANT_PATTERN, Event, Tick
+
+MAX_EVENT_BYTES = 1_000_000
+"""The largest event that is accepted, in bytes of its JSON."""
+MAX_AHEAD_MS = 5 * 60_000
+MAX_BEHIND_MS = 30 * 86_400_000
+
+_events: msgspec.json.Decoder[Event | Tick] = msgspec.json.Decoder(Event | Tick)
+_encoder = msgspec.json.Encoder()
+_AT = re.compile(r"^(?P<reason>.*?)(?: - at `(?:key in )?\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
+_IN_WORDS = {
+    TENANT_PATTERN: "must be 1 to 64 of the characters A-Z a-z 0-9 _ . -",
+    NAME_PATTERN: "must be 1 to 128 printable characters without white space or control characters",
+}
+_PATTERN = re.compile(r"matching regex '(.*)'$", re.DOTALL)
+_MISSING = re.compile(r"missing required field `([^`]+)`")
+
+
+def encode(record: Any) -> bytes:
+    """A record as JSON."""
+    return _encoder.encode(record)
+
+
+def accept(key: bytes | None, value: bytes | None, append_ms: int) -> Event | Tick:
+    """The event in a record that the broker appended at `append_ms`.
+
+    Raises:
+        RejectedEvent: it does not fit its schema, its key is not `tenant/user_id`, or its time is
+            more than 5 min ahead of the append or 30 days behind it (not in a replay of history).
+    """
+    event = parse(value)
+    if not isinstance(event, Tick):
+        if key is None:
+            raise RejectedEvent("key", "is null, expected tenant/user_id")
+        if key != event.key.encode():
+            shown = key[:200].decode(errors="backslashreplace")
+            raise RejectedEvent("key", f"is {shown!r}, but the event belongs to {event.key!r}")
+    if event.replay is None:
+        _check_time(event.ts, append_ms)
+    return event
+
+
+def parse(value: bytes | None) -> Event | Tick:
+    """The event that `value` spells, whatever its key and time.
+
+    Raises:
+        RejectedEvent: it does not fit its schema.
+    """
+    if value is None:
+        raise RejectedEvent("record", "has no value")
+    if len(value) > MAX_EVENT_BYTES:
+        raise RejectedEvent("record", f"is {len(value)} bytes long, at most {MAX_EVENT_BYTES} allowed")
+    try:
+        value.decode()  # msgspec skips fields that it does not know, their encoding included
+        return _events.decode(value)
+    except msgspec.ValidationError as error:
+        raise _rejection(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RejectedEvent("record", f"is not JSON in UTF-8: {error}") from None
+
+
+def _check_time(ts: int, append_ms: int) -> None:
+    ahead_ms = ts - append_ms
+    if ahead_ms > MAX_AHEAD_MS:
+        raise RejectedEvent("ts", f"is {ahead_ms} ms ahead of the append time, at most {MAX_AHEAD_MS} allowed")
+    if -ahead_ms > MAX_BEHIND_MS:
+        raise RejectedEvent("ts", f"is {-ahead_ms} ms behind the append time, at most {MAX_BEHIND_MS} allowed")
+
+
+def _rejection(text: str) -> RejectedEvent:
+    """msgspec's message, taken apart into field and reason."""
+    match = _AT.match(text)
+    assert match is not None  # the pattern matches every string
+    path, reason = match["path"], match["reason"]
+    missing = _MISSING.search(reason)
+    if missing is not None:
+        return RejectedEvent(".".join(filter(None, (path, missing[1]))), "is missing")
+    pattern = _PATTERN.search(reason)
+    if pattern is not None:
+        reason = _IN_WORDS.get(pattern[1].replace("\\\\", "\\"), reason)
+    return RejectedEvent(path or "record", reason)

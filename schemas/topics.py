@@ -1,0 +1,47 @@
+"""The one table of topics: type, key, partitions, retention."""
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from schemas.deadletter import DeadLetter
+from schemas.decision import Crossing, Decision
+from schemas.events import Account, Login, Support, Tick, Usage
+
+DAY_MS = 86_400_000
+PARTITIONS = 8
+"""Partitions of every topic that is keyed by user, so that a user's records stay aligned."""
+MAX_RECORD_BYTES = 8 * 1024 * 1024
+"""What the broker takes: far above `MAX_EVENT_BYTES`, so that an oversized event still reaches us."""
+
+
+class Topic(Struct, frozen=True, kw_only=True):
+    """A topic: the types it carries, its key, and the settings that it is created with.
+
+    `max_bytes` bounds a record. `append_time` makes the broker stamp records with its own clock;
+    every topic needs it, since append times are what lateness and the budget are counted from.
+    """
+
+    name: str
+    types: tuple[Any, ...]
+    key: Literal["tenant/user_id", "none"] = "tenant/user_id"
+    partitions: int = PARTITIONS
+    retention_ms: int
+    max_bytes: int = MAX_RECORD_BYTES
+
+
+LOGIN = Topic(name="events.login", types=(Login, Tick), retention_ms=31 * DAY_MS)
+USAGE = Topic(name="events.usage", types=(Usage, Tick), retention_ms=31 * DAY_MS)
+SUPPORT = Topic(name="events.support", types=(Support, Tick), retention_ms=31 * DAY_MS)
+ACCOUNT = Topic(name="events.account", types=(Account, Tick), retention_ms=-1)
+# A dead letter carries the original in base64, a third longer.
+REJECTED = Topic(
+    name="events.rejected", types=(DeadLetter,), retention_ms=90 * DAY_MS, max_bytes=2 * MAX_RECORD_BYTES
+)
+CROSSINGS = Topic(name="crossings", types=(Crossing,), retention_ms=7 * DAY_MS)
+DECISIONS = Topic(name="decisions", types=(Decision,), retention_ms=365 * DAY_MS)
+INTERVENTIONS = Topic(name="interventions", types=(Decision,), retention_ms=31 * DAY_MS)
+
+EVENT_TOPICS = (LOGIN, USAGE, SUPPORT, ACCOUNT)
+TOPICS = (*EVENT_TOPICS, REJECTED, CROSSINGS, DECISIONS, INTERVENTIONS)
+TOPIC_OF_KIND = {"login": LOGIN, "usage": USAGE, "support": SUPPORT, "account": ACCOUNT}
