@@ -27,8 +27,8 @@ class Crossing(Struct, frozen=True, kw_only=True):
     """A threshold was crossed. On the topic `crossings` when a script must still be composed.
 
     `at` is the boundary of the pane (decline, rise) or the time of the event (risk); `recent`,
-    `prior` and `usual` are the counts that `activity` was computed from; `detected_ms` is the
-    processing time (epoch ms, fractions kept) at which the operator's watermark passed `at`.
+    `prior` and `usual` are what `activity` was computed from. `detected_ms` is the processing time
+    (epoch ms, fractions kept) at which the operator's watermark passed `at`; the engine stamps it.
     """
 
     id: str
@@ -43,7 +43,7 @@ class Crossing(Struct, frozen=True, kw_only=True):
     prior: int
     usual: float
     account: Account | None = None
-    detected_ms: float
+    detected_ms: float = 0.0
 
 
 class Script(Struct, frozen=True, kw_only=True):
