@@ -40,6 +40,8 @@ class UserState(Struct, frozen=True, array_like=True):
 class Lifecycle(Struct, frozen=True):
     """The operator of one user, whose key is `tenant/user_id`.
 
+    `care_on_rise`: the user's tenant has a care script sent to who comes back to `very_low`.
+
     Feed it the events of the user with the watermark of their arrival, and wake it when event time
     reaches `due`: what it gives back is each crossing, once, in the order of event time.
 
@@ -60,6 +62,7 @@ class Lifecycle(Struct, frozen=True):
     """
 
     key: str
+    care_on_rise: bool = False
 
     @staticmethod
     def start() -> UserState:
@@ -97,7 +100,7 @@ class Lifecycle(Struct, frozen=True):
         while (due := self.due(state)) is not None and due <= now_ms:
             state, crossing = self._evaluate(state, due + 1)
             if crossing is not None:
-                crossings.append(Settled(crossing, _held_by(state, crossing)))
+                crossings.append(Settled(crossing, self._held_by(state, crossing)))
         return state, tuple(crossings)
 
     def _evaluate(self, state: UserState, boundary: int) -> tuple[UserState, Crossing | None]:
@@ -129,6 +132,17 @@ class Lifecycle(Struct, frozen=True):
             usual=usual_hours(prior, tenure),
             account=state.account,
         )
+
+    def _held_by(self, state: UserState, crossing: Crossing) -> HeldBy | None:
+        """The rule that holds `crossing`: nobody gets a message about the past, or against their will."""
+        if crossing.at <= state.history_until and not state.compose:
+            return HeldBy.REPLAY
+        if state.account is not None and not state.account.consent:
+            return HeldBy.CONSENT
+        cared_for = self.care_on_rise and crossing.to_tier is Tier.VERY_LOW
+        if crossing.cause is Cause.RISE and not cared_for:
+            return HeldBy.RISE
+        return None
 
 
 def _with_replay(state: UserState, replay: Replay | None) -> UserState:
@@ -167,14 +181,3 @@ def _forgotten(state: UserState, pane: int) -> UserState:
         return msgspec.structs.replace(state, window=None, tier=None)
     first = window.base + (window.mask & -window.mask).bit_length() - 1
     return _forecast(msgspec.structs.replace(state, window=window, first=first, tier=None))
-
-
-def _held_by(state: UserState, crossing: Crossing) -> HeldBy | None:
-    """The rule that holds `crossing`: nobody gets a message about the past, or against their will."""
-    if crossing.at <= state.history_until and not state.compose:
-        return HeldBy.REPLAY
-    if state.account is not None and not state.account.consent:
-        return HeldBy.CONSENT
-    if crossing.cause is Cause.RISE:
-        return HeldBy.RISE
-    return None

@@ -20,15 +20,21 @@ def login(pane: int, replay: Replay | None = None) -> Login:
     return Login(event_id=f"e{pane}", tenant="acme", user_id="u1", ts=pane * PANE_MS + PHASE, replay=replay)
 
 
-def live(events: list[Login], until_ms: int, state: UserState | None = None) -> list[Settled]:
+def lived(events: list[Login], life: Lifecycle = LIFE) -> tuple[UserState, list[Settled]]:
     """Events as they come in live traffic: each with event time right behind it."""
-    state, found = state or LIFE.start(), []
+    state, found = life.start(), []
     for event in events:
-        state, out = LIFE.wake(state, event.ts - 1)
+        state, out = life.wake(state, event.ts - 1)
         found += out
-        state, out = LIFE.step(state, event, event.ts - 1)
-        found += out
-    return found + list(LIFE.wake(state, until_ms)[1])
+        state, out = life.step(state, event, event.ts - 1)
+        assert not out
+    return state, found
+
+
+def live(events: list[Login], until_ms: int, life: Lifecycle = LIFE) -> list[Settled]:
+    """What is found up to `until_ms` when no event follows."""
+    state, found = lived(events, life)
+    return found + list(life.wake(state, until_ms)[1])
 
 
 def burst(events: list[Login], until_ms: int) -> list[Settled]:
@@ -59,10 +65,7 @@ def steady(days: int = 40) -> list[Login]:
 
 
 def test_a_user_who_stops_falls_through_every_tier_and_is_forgotten() -> None:
-    state = LIFE.start()
-    for event in steady():
-        state, _ = LIFE.wake(state, event.ts - 1)
-        state, _ = LIFE.step(state, event, event.ts - 1)
+    state, _ = lived(steady())
     state, found = LIFE.wake(state, 200 * 24 * PANE_MS)
     assert [s.crossing.to_tier for s in found] == [Tier.LOW, Tier.MEDIUM, Tier.HIGH, Tier.CRITICAL]
     assert all(s.crossing.cause is Cause.DECLINE and s.held_by is None for s in found)
@@ -81,12 +84,14 @@ def test_who_comes_back_rises_and_the_rise_is_held_as_such() -> None:
     assert rises[-1].crossing.to_tier is Tier.VERY_LOW
 
 
+def test_a_tenant_may_have_the_care_script_sent_on_reaching_the_best_tier() -> None:
+    back = steady() + [login(24 * 47 + h) for h in range(24)]
+    found = live(back, 48 * 24 * PANE_MS, Lifecycle(KEY, care_on_rise=True))
+    assert [s.held_by for s in found if s.crossing.to_tier is Tier.VERY_LOW] == [None]
+
+
 def test_a_late_event_counts_later_and_takes_nothing_back() -> None:
-    events = steady()
-    state = LIFE.start()
-    for event in events:
-        state, _ = LIFE.wake(state, event.ts - 1)
-        state, _ = LIFE.step(state, event, event.ts - 1)
+    state, _ = lived(steady())
     state, before = LIFE.wake(state, 45 * 24 * PANE_MS)
     assert before
     assert state.window is not None
@@ -107,10 +112,7 @@ def test_a_replay_holds_what_lies_in_it_and_nothing_after_it() -> None:
 
 
 def test_an_opt_out_holds_at_once() -> None:
-    state = LIFE.start()
-    for event in steady():
-        state, _ = LIFE.wake(state, event.ts - 1)
-        state, _ = LIFE.step(state, event, event.ts - 1)
+    state, _ = lived(steady())
     opt_out = Account(event_id="a", tenant="acme", user_id="u1", ts=40 * 24 * PANE_MS, consent=False)
     state, _ = LIFE.step(state, opt_out, opt_out.ts - 1)
     _, found = LIFE.wake(state, 200 * 24 * PANE_MS)
