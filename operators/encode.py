@@ -188,7 +188,11 @@ def _candidates(features: Features, locale: Locale, feature: str | None) -> Iter
 
     share = features.activity
     hours = {"now": count(features.active_hours_7d, "hour"), "usual": count(features.usual_hours, "hour")}
-    yield (1 - share, say("hours_down", **hours)) if share < 1 - _STEADY / 2 else (0.2, say("hours_steady", **hours))
+    yield (
+        (1 - share, say("hours_down", **hours))
+        if share < 1 - _STEADY / 2
+        else (0.2, say("hours_steady", **hours))
+    )
     if features.tenure_days:
         yield 0.05, say("tenure", days=count(features.tenure_days, "day"))
     if not features.sequence_is_whole:
@@ -203,13 +207,20 @@ def _candidates(features: Features, locale: Locale, feature: str | None) -> Iter
     if quiet is not None and quiet >= QUIET_DAYS:
         yield 0.6 + quiet / 60, say("quiet", days=count(int(quiet), "day"))
     if feature is not None:
-        yield (0.8, say("feature_lost", feature=feature)) if features.favourite_lost else (
-            0.15,
-            say("feature", feature=feature),
+        yield (
+            (0.8, say("feature_lost", feature=feature))
+            if features.favourite_lost
+            else (
+                0.15,
+                say("feature", feature=feature),
+            )
         )
     if features.errors_7d:
         percent = human(100 * features.error_rate_7d, locale)
-        yield 0.5 + features.error_rate_7d, say("errors", now=count(features.errors_7d, "use"), percent=percent)
+        yield (
+            0.5 + features.error_rate_7d,
+            say("errors", now=count(features.errors_7d, "use"), percent=percent),
+        )
     if features.support_messages_7d:
         messages = features.support_messages_7d
         yield min(1.0, 0.5 + messages / 5), say("support", now=count(messages, "time"))

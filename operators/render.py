@@ -43,7 +43,9 @@ def render(template: str, facts: dict[str, str]) -> str:
             fact.
     """
     if len(template) > MAX_TEMPLATE_CHARS:
-        raise GuardFailed(f"the template has {len(template)} characters, at most {MAX_TEMPLATE_CHARS} allowed")
+        raise GuardFailed(
+            f"the template has {len(template)} characters, at most {MAX_TEMPLATE_CHARS} allowed"
+        )
     _check_tags(template)
     context = {slot: facts.get(slot) or None for slot in SLOTS}
     try:
