@@ -1,0 +1,294 @@
+"""What Redis holds after writes, repeats and ticks, asked of a real redis-server."""
+
+import asyncio
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from schemas.codec import encode
+from schemas.decision import Decision, Timing
+from schemas.errors import UnavailableError
+from schemas.events import Account, Event, Login, Replay, Support, Usage
+from schemas.vocabulary import Cause, HeldBy, Outcome, Strategy, Tier
+from streams.store import KEEP_MS, SequenceWriter, User, UserStore, member
+
+pytestmark = pytest.mark.real
+
+T = 1_700_000_000_000
+DAY_MS = 86_400_000
+
+
+class RedisServer:
+    """A redis-server of the tests' own, that can be killed and started again, empty."""
+
+    def __init__(self, directory: Path) -> None:
+        self.url = f"unix://{directory}/redis.sock"
+        self._command = [
+            shutil.which("redis-server") or "redis-server",
+            *("--port", "0", "--unixsocket", f"{directory}/redis.sock", "--dir", str(directory)),
+            *("--save", "", "--appendonly", "no"),
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        client = redis.Redis.from_url(self.url)
+        for _ in range(500):
+            try:
+                client.ping()
+                break
+            except redis.RedisError:
+                time.sleep(0.01)
+        client.close()
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def raw(server: RedisServer) -> Iterator[redis.Redis]:
+    client = redis.Redis.from_url(server.url)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def writer(server: RedisServer, raw: redis.Redis) -> Iterator[SequenceWriter]:
+    writer = SequenceWriter(server.url)
+    yield writer
+    writer.close()
+
+
+def login(name: str, ts: int, user: str = "u1") -> Login:
+    return Login(event_id=name, tenant="acme", user_id=user, ts=ts)
+
+
+def account(name: str, ts: int, plan: str) -> Account:
+    return Account(event_id=name, tenant="acme", user_id="u1", ts=ts, plan=plan)
+
+
+def user_of(server: RedisServer, key: str, as_of_ms: int) -> User:
+    async def ask() -> User:
+        store = UserStore(server.url, timeout_s=5)
+        try:
+            return await store.user(key, as_of_ms)
+        finally:
+            await store.close()
+
+    return asyncio.run(ask())
+
+
+def read(server: RedisServer, key: str, as_of_ms: int) -> list[Event]:
+    return list(user_of(server, key, as_of_ms).events)
+
+
+def test_events_come_back_as_they_were_in_the_order_of_their_times(
+    writer: SequenceWriter, server: RedisServer
+) -> None:
+    events: list[Event] = [
+        Usage(event_id="e2", tenant="acme", user_id="u/🙂", ts=T + 2, feature="export", duration_ms=1200),
+        Login(event_id="e1", tenant="acme", user_id="u/🙂", ts=T + 1, action="logout"),
+        Support(event_id="e3", tenant="acme", user_id="u/🙂", ts=T + 3, text='"导出"\n坏了', lang="zh"),
+    ]
+    writer.write({3: events})
+    assert read(server, "acme/u/🙂", T + 3) == [events[1], events[0], events[2]]
+
+
+def test_a_member_is_readable_json_without_what_the_key_says(
+    writer: SequenceWriter, raw: redis.Redis
+) -> None:
+    event = Login(event_id="e1", tenant="acme", user_id="u1", ts=T, replay=Replay(until=T))
+    writer.write({0: [event]})
+    assert raw.zrange("seq:acme/u1", 0, -1, withscores=True) == [
+        (b'{"kind":"login","event_id":"e1","ts":%d,"channel":"web","action":"login"}' % T, T)
+    ]
+
+
+def test_writing_again_changes_nothing(writer: SequenceWriter, raw: redis.Redis) -> None:
+    batch: dict[int, list[Event]] = {0: [account("a1", T + 2, "pro"), login("e1", T), login("e2", T + 1)]}
+    writer.write(batch)
+    before = {key: raw.dump(key) for key in raw.scan_iter()}
+    writer.write(batch)
+    writer.write({0: batch[0][:1]})
+    assert {key: raw.dump(key) for key in raw.scan_iter()} == before
+
+
+def test_each_write_keeps_what_is_newer_than_the_newest_less_30_days(
+    writer: SequenceWriter, raw: redis.Redis
+) -> None:
+    kept, newest = login("kept", T + 1), login("newest", T + KEEP_MS)
+    writer.write({0: [login("gone", T), kept]})
+    writer.write({0: [newest]})
+    writer.write({0: [login("too old by now", T - 5)]})
+    assert raw.zrange("seq:acme/u1", 0, -1) == [member(kept), member(newest)]
+
+
+def test_reading_shows_the_30_days_up_to_the_time_asked_for(
+    writer: SequenceWriter, server: RedisServer
+) -> None:
+    writer.write({0: [login("a", T), login("b", T + 1), login("c", T + 100)]})
+    assert [event.event_id for event in read(server, "acme/u1", T + KEEP_MS)] == ["b", "c"]
+    assert [event.event_id for event in read(server, "acme/u1", T + 99)] == ["a", "b"]
+    assert read(server, "acme/nobody", T) == []
+
+
+def test_a_tick_drops_the_users_who_went_silent_and_no_one_else(
+    writer: SequenceWriter, raw: redis.Redis
+) -> None:
+    writer.write({0: [login("a", T, "silent"), login("b", T + 1, "heard")], 1: [login("c", T, "elsewhere")]})
+    assert writer.expire(0, T + KEEP_MS - 1) == 0
+    assert writer.expire(0, T + KEEP_MS) == 1
+    assert set(raw.scan_iter()) == {
+        b"seq:acme/heard",
+        b"seq:acme/elsewhere",
+        b"seq:newest:0",
+        b"seq:newest:1",
+    }
+    assert raw.zrange("seq:newest:0", 0, -1) == [b"acme/heard"]
+
+
+def test_a_tick_spares_newer_events_that_another_partition_knows_of(
+    writer: SequenceWriter, server: RedisServer
+) -> None:
+    # Producers with different partitioners may put one user's topics in different partitions.
+    writer.write({0: [login("old", T)], 1: [login("new", T + 9)]})
+    writer.expire(0, T + KEEP_MS)
+    assert [event.event_id for event in read(server, "acme/u1", T + KEEP_MS)] == ["new"]
+
+
+def test_more_silent_users_than_one_round_takes_are_all_dropped(
+    writer: SequenceWriter, raw: redis.Redis
+) -> None:
+    writer.write({0: [login("a", T, f"u{i}") for i in range(1201)]})
+    assert writer.expire(0, T + KEEP_MS) == 1201
+    assert raw.dbsize() == 0
+
+
+def test_a_user_with_more_events_than_one_call_takes_is_written_whole(
+    writer: SequenceWriter, raw: redis.Redis
+) -> None:
+    writer.write({0: [login(f"e{i}", T + i) for i in range(5001)]})
+    assert raw.zcard("seq:acme/u1") == 5001
+
+
+def test_the_account_is_the_event_with_the_highest_time(writer: SequenceWriter, server: RedisServer) -> None:
+    writer.write({0: [account("a1", T + 5, "pro"), account("a2", T + 4, "free")]})
+    writer.write({0: [account("a3", T, "team")]})
+    assert user_of(server, "acme/u1", T).account == account("a1", T + 5, "pro")
+    writer.write({0: [account("a4", T + 5, "max")]})
+    assert user_of(server, "acme/u1", T).account == account("a4", T + 5, "max")
+    assert user_of(server, "acme/u2", T).account is None
+
+
+EVENTS = st.lists(
+    st.builds(
+        login,
+        st.uuids().map(str),
+        st.integers(T - 40 * DAY_MS, T),
+        st.sampled_from(["u1", "u2"]),
+    ),
+    max_size=12,
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)  # the fixture is emptied by hand
+@given(events=EVENTS, data=st.data())
+def test_whatever_the_order_and_the_repeats_the_30_days_up_to_the_last_tick_are_exact(
+    events: list[Login], data: st.DataObject, writer: SequenceWriter, server: RedisServer, raw: redis.Redis
+) -> None:
+    raw.flushall()
+    sent = data.draw(st.permutations(events + events[:4]))
+    cut = data.draw(st.integers(0, len(sent)))
+    writer.write({0: sent[:cut]})
+    writer.expire(0, T)
+    writer.write({0: sent[cut:]})
+    writer.expire(0, T)
+    for user in ("u1", "u2"):
+        expected = {e for e in events if e.user_id == user and T - KEEP_MS < e.ts <= T}
+        found = read(server, f"acme/{user}", T)
+        assert set(found) == expected and len(found) == len(expected)
+        assert expected or not raw.exists(f"seq:acme/{user}")
+
+
+def test_the_latest_decision_of_a_user_is_kept(server: RedisServer, raw: redis.Redis) -> None:
+    def decision(at: int, user: str) -> Decision:
+        return Decision(
+            id=f"{user}{at}",
+            tenant="acme",
+            user_id=user,
+            cause=Cause.DECLINE,
+            at=at,
+            from_tier=Tier.LOW,
+            to_tier=Tier.MEDIUM,
+            activity=42.0,
+            outcome=Outcome.HELD,
+            held_by=HeldBy.REPLAY,
+            strategy=Strategy.SOLVE_PAIN_POINT,
+            timing=Timing(detected_ms=1.5, published_ms=2.5),
+        )
+
+    async def put() -> None:
+        store = UserStore(server.url, timeout_s=5)
+        await store.put_decisions([decision(T, "u1"), decision(T, "u2"), decision(T + 1, "u1")])
+        await store.put_decisions([])
+        await store.close()
+
+    asyncio.run(put())
+    assert raw.get("decision:acme/u1") == encode(decision(T + 1, "u1"))
+    assert raw.get("decision:acme/u2") == encode(decision(T, "u2"))
+
+
+def test_without_redis_every_call_says_which_server_is_missing(tmp_path: Path) -> None:
+    url = f"unix://{tmp_path}/nothing.sock"
+    writer = SequenceWriter(url)
+    with pytest.raises(UnavailableError, match=r"nothing\.sock"):
+        writer.write({0: [login("a", T)]})
+    with pytest.raises(UnavailableError):
+        writer.expire(0, T)
+
+    async def ask() -> None:
+        store = UserStore(url)
+        with pytest.raises(UnavailableError):
+            await store.user("acme/u1", T)
+        with pytest.raises(UnavailableError):
+            await store.account("acme/u1")
+        await store.close()
+
+    asyncio.run(ask())
+
+
+def test_a_writer_outlives_a_redis_that_comes_back_empty(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path)
+    server.start()
+    writer = SequenceWriter(server.url)
+    try:
+        writer.write({0: [login("a", T)]})
+        server.kill()
+        with pytest.raises(UnavailableError):
+            writer.write({0: [login("b", T + 1)]})
+        server.start()
+        writer.write({0: [login("b", T + 1)]})
+        assert [event.event_id for event in read(server, "acme/u1", T + 1)] == ["b"]
+    finally:
+        writer.close()
+        server.kill()
