@@ -1,0 +1,5 @@
+"""The stack on one machine: broker, Redis, Triton, the Flink jobs and the agents, as child processes."""
+
+from streams.embedded.stack import Progress, Stack, Status
+
+__all__ = ["Progress", "Stack", "Status"]

@@ -1,0 +1,102 @@
+"""Triton, and the processes of our own code: two Flink jobs and the agents."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from http.client import HTTPException
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+from inference.tritonserver import command
+from streams.embedded.component import Component, Launch
+from streams.settings import Settings
+
+_TIMEOUT_S = 1.0
+
+
+def _triton(settings: Settings) -> Launch:
+    argv, env = command(
+        settings.model_repository,
+        settings.triton_grpc_port,
+        settings.triton_http_port,
+        settings.triton_metrics_port,
+        settings.work_dir / "triton",
+    )
+    return Launch(argv, env)
+
+
+def _triton_ready(settings: Settings) -> str | None:
+    # An external Triton is known by its gRPC address alone, and asked by the client that calls it.
+    if "triton_url" in settings.given:
+        return None
+    return _get(f"http://127.0.0.1:{settings.triton_http_port}/v2/health/ready")[1]
+
+
+def _module(name: str, settings: Settings) -> Launch:
+    """`python -m name`, with this interpreter first on the path, as Flink's workers need it."""
+    env = {**os.environ, **settings.variables()}
+    env["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), env.get("PATH", os.defpath)))
+    return Launch([sys.executable, "-m", name], env)
+
+
+def _job_runs(port: str, settings: Settings) -> str | None:
+    """None when the one job behind the REST port runs."""
+    body, problem = _get(f"http://127.0.0.1:{getattr(settings, port)}/jobs/overview")
+    if problem is not None:
+        return problem
+    states = [job.get("state") for job in json.loads(body).get("jobs", ())]
+    return None if "RUNNING" in states else f"job is {', '.join(map(str, states)) or 'not there yet'}"
+
+
+def _get(url: str) -> tuple[bytes, str | None]:
+    try:
+        with urlopen(url, timeout=_TIMEOUT_S) as answer:
+            return answer.read(), None
+    except HTTPError as error:
+        error.close()
+        return b"", f"{url} answers {error.code}"
+    except (OSError, HTTPException) as error:
+        return b"", f"no answer at {url}: {error}"
+
+
+def _lives(settings: Settings) -> str | None:
+    """For a process that shows its health by living: it ends when it cannot do its work."""
+    return None
+
+
+def _job(name: str, module: str, port: str, needs: tuple[str, ...]) -> Component:
+    return Component(
+        name=name,
+        launch=partial(_module, module),
+        check=partial(_job_runs, port),
+        ports=(port,),
+        needs=needs,
+        healthy_within_s=120.0,
+        follows_settings=True,
+    )
+
+
+def _agent(
+    name: str, module: str, needs: tuple[str, ...], check: Callable[[Settings], str | None] = _lives
+) -> Component:
+    return Component(
+        name=name, launch=partial(_module, module), check=check, needs=needs, follows_settings=True
+    )
+
+
+TRITON = Component(
+    name="triton",
+    launch=_triton,
+    check=_triton_ready,
+    ports=("triton_grpc_port", "triton_http_port", "triton_metrics_port"),
+    address="triton_url",
+)
+OURS = (
+    _job("flink", "streams.flink.job", "flink_port", ("broker",)),
+    _job("sequences", "streams.flink.sequences", "sequences_port", ("broker", "redis")),
+    _agent("composer", "streams.agents", ("broker", "redis", "triton")),
+    _agent("ticker", "streams.agents.ticker", ("broker",)),
+)
