@@ -1,0 +1,135 @@
+"""The corpus: profiles as the encoder makes them, each with a script that people could have written.
+
+Deterministic by seed. A script is composed of a greeting, an observation (by reason), an act (by strategy)
+and a close (by offer, link, plan). Which ones is a pure function of the profile's header; the words are drawn.
+"""
+
+from collections.abc import Iterator
+from hashlib import blake2b
+from random import Random
+from typing import NamedTuple
+
+from inference.prompt import ALWAYS_GIVEN, header
+from inference.training.phrases import Phrase, phrases, slots_of
+from inference.training.sentences import told
+from schemas.profile import SLOTS, Profile
+from schemas.vocabulary import TIERS, Locale, Reason, Strategy
+
+MAX_OWN_CHARS = {Locale.EN: 235, Locale.ZH: 95}
+"""A script's own characters, slots left out: leaves room for the facts under the guard's limit."""
+HELD_OUT_SHARE = 16
+"""One of so many combinations of the header is never trained on."""
+TEAM_PLANS = ("team", "business", "enterprise")
+_PLANS = ("free", "basic", "pro", "starter", "plus", "premium", *TEAM_PLANS, *TEAM_PLANS)
+_SYLLABLES = ("lo", "max", "gro", "ne", "tra", "vi", "duo", "x", "standard", "-2", "_eu", "basis", "专业", "版")
+_CLOSE_OF = {
+    Strategy.PREVENTIVE_CARE: "care",
+    Strategy.RECOMMEND_FEATURE: "care",
+    Strategy.SOLVE_PAIN_POINT: "help",
+    Strategy.RETENTION_OFFER: "win",
+    Strategy.URGENT_INTERVENTION: "win",
+}
+_CLOSED = 0.7
+"""The share of scripts that have a closing sentence where nothing asks for one."""
+
+
+class Example(NamedTuple):
+    """A profile and a script that suits it."""
+
+    profile: Profile
+    script: str
+
+
+def examples(seed: int, *, held_out: bool = False) -> Iterator[Example]:
+    """Examples without end, from the combinations that are trained on or from those held out."""
+    random = Random(f"{seed}/{held_out}")
+    while True:
+        profile = make_profile(random)
+        if is_held_out(profile) is held_out:
+            yield Example(profile, compose(profile, random))
+
+
+def make_profile(random: Random) -> Profile:
+    """A profile as the encoder could make it; strategy and reason are drawn evenly."""
+    tier = random.choice(TIERS)
+    locale = random.choice(list(Locale))
+    reason = random.choice(list(Reason))
+    given = {slot for slot in SLOTS if slot in ALWAYS_GIVEN or random.random() < _share(slot, reason)}
+    facts = {slot: slot for slot in SLOTS if slot in given}
+    plan = random.choice(_PLANS) if random.random() < 0.75 else "".join(random.choices(_SYLLABLES, k=3))
+    return Profile(
+        tenant="corpus",
+        locale=locale,
+        tier=tier,
+        strategy=tier.strategy,
+        reason=reason,
+        plan=plan,
+        facts=facts,
+        sentences=told(random, locale, reason),
+    )
+
+
+def _share(slot: str, reason: Reason) -> float:
+    if slot == "quiet_days":
+        return 0.8 if reason is Reason.INACTIVE else 0.4
+    return {"name": 0.75, "logins_7d": 0.8}.get(slot, 0.5)
+
+
+def is_held_out(profile: Profile) -> bool:
+    """Whether this combination of the header, the plan's name aside, is kept for evaluation."""
+    combination = f"{header(profile)} {is_team(profile)}".replace(f" plan={profile.plan} ", " ")
+    return blake2b(combination.encode(), digest_size=2).digest()[0] % HELD_OUT_SHARE == 0
+
+
+def is_team(profile: Profile) -> bool:
+    """Whether the plan is one that a team shares."""
+    return profile.plan in TEAM_PLANS
+
+
+def families(profile: Profile) -> tuple[str, ...]:
+    """The families that a script for `profile` must be made of, in order.
+
+    The last may be missing where it carries no fact and is not for a team (see `may_end_early`).
+    """
+    facts = profile.facts
+    loss = profile.reason is Reason.FEATURE_LOSS and "feature" in facts
+    recommend = profile.strategy is Strategy.RECOMMEND_FEATURE and "feature" in facts and not loss
+    given = [slot for slot in ("offer", "link") if slot in facts]
+    if given:
+        close = "_".join([_CLOSE_OF[profile.strategy], *given])
+    else:
+        close = "team" if is_team(profile) else str(profile.strategy)
+    return (
+        "greet.name" if "name" in facts else "greet.anonymous",
+        f"observe.{profile.reason}{'_feature' if loss else ''}",
+        f"act.{profile.strategy}{'_feature' if recommend else ''}",
+        f"close.{close}",
+    )
+
+
+def may_end_early(profile: Profile) -> bool:
+    """Whether a script for `profile` is whole without a close."""
+    return not (profile.facts.keys() & {"offer", "link"}) and not is_team(profile)
+
+
+def compose(profile: Profile, random: Random) -> str:
+    """A script for `profile`: of the families that it needs, phrases whose slots are all given."""
+    wanted = families(profile)
+    if may_end_early(profile) and random.random() > _CLOSED:
+        wanted = wanted[:-1]
+    between = " " if profile.locale is Locale.EN else ""
+    while True:
+        greeting, *sentences = (_pick(profile, family, random).spell(random) for family in wanted)
+        script = greeting + between.join(sentences)
+        if own_chars(script) <= MAX_OWN_CHARS[profile.locale]:
+            return script
+
+
+def own_chars(script: str) -> int:
+    """The characters of a script, slots left out."""
+    return len(script) - sum(len(slot) + 4 for slot in slots_of(script))
+
+
+def _pick(profile: Profile, family: str, random: Random) -> Phrase:
+    usable = [phrase for phrase in phrases(profile.locale)[family] if phrase.slots <= profile.facts.keys()]
+    return random.choice(usable)

@@ -1,0 +1,146 @@
+"""The training loop: batches of examples of like length, the loss on the answer alone, checkpoints on the way."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from tokenizers import Tokenizer
+from torch.nn import functional
+from transformers import GptOssForCausalLM
+from transformers.models.gpt_oss.modeling_gpt_oss import load_balancing_loss_func
+
+from inference.prompt import prompt
+from inference.training.corpus import examples
+from inference.training.tokenizer import END, PAD
+
+BATCH = 16
+_POOL = 64
+"""Batches that are sorted by length together, so that little is padding."""
+LEARNING_RATE = 2e-3
+WARM_UP_STEPS = 100
+_CLIP = 1.0
+_CHECKPOINT_S = 120
+_IGNORED = -100
+
+
+class Progress(NamedTuple):
+    """Where the training stands: steps done of all, mean loss on the answers since the last report (nats a token)."""
+
+    step: int
+    steps: int
+    loss: float
+    elapsed_s: float
+
+
+class Batch(NamedTuple):
+    """Token ids, and the ids to predict at each place (ignored but for the answer)."""
+
+    ids: torch.Tensor
+    targets: torch.Tensor
+
+
+def batches(tokenizer: Tokenizer, seed: int) -> Iterator[Batch]:
+    """Batches without end, shuffled, each of examples of like length."""
+    generator = torch.Generator().manual_seed(seed)
+    pad, end = tokenizer.token_to_id(PAD), tokenizer.token_to_id(END)
+    source = examples(seed)
+    while True:
+        pool = []
+        for example in islice(source, BATCH * _POOL):
+            asked = tokenizer.encode(prompt(example.profile)).ids
+            answer = [*tokenizer.encode(example.script).ids, end]
+            pool.append((asked + answer, [_IGNORED] * (len(asked) - 1) + answer))
+        pool.sort(key=lambda pair: len(pair[0]))
+        for at in torch.randperm(_POOL, generator=generator).tolist():
+            yield _batch(pool[at * BATCH : (at + 1) * BATCH], pad)
+
+
+def _batch(pairs: list[tuple[list[int], list[int]]], pad: int) -> Batch:
+    # Padding stands on the right, where the causal mask keeps it from being seen.
+    longest = len(pairs[-1][0])
+    ids = torch.tensor([ids + [pad] * (longest - len(ids)) for ids, _ in pairs])
+    targets = [targets + [_IGNORED] * (longest - len(targets)) for _, targets in pairs]
+    return Batch(ids, torch.tensor(targets))
+
+
+def learning_rate(step: int, steps: int) -> float:
+    """Share of the full rate: a linear warm-up, then a cosine down to a twentieth."""
+    if step < WARM_UP_STEPS:
+        return (step + 1) / WARM_UP_STEPS
+    done = (step - WARM_UP_STEPS) / max(1, steps - WARM_UP_STEPS)
+    return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+def loss_of(model: GptOssForCausalLM, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean loss over the answers' tokens, and the loss that spreads the tokens over the experts."""
+    output = model.model(input_ids=batch.ids, use_cache=False, output_router_logits=True)
+    wanted = batch.targets != _IGNORED
+    # The head is the dearest part: it is asked only where there is something to predict.
+    logits = model.lm_head(output.last_hidden_state[wanted])
+    balance = load_balancing_loss_func(
+        output.router_logits, model.config.num_local_experts, model.config.num_experts_per_tok
+    )
+    return functional.cross_entropy(logits, batch.targets[wanted]), balance
+
+
+def fit(
+    model: GptOssForCausalLM,
+    tokenizer: Tokenizer,
+    *,
+    steps: int,
+    seed: int,
+    checkpoint: Path,
+    report: Callable[[Progress], None],
+    report_every: int = 50,
+) -> list[Progress]:
+    """Trains `model` in place for `steps`, or for what is left of them where `checkpoint` holds a part.
+
+    Returns all reports. The checkpoint is written each two minutes and at the end.
+    """
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(step, steps))
+    first, before_s, reports = _resume(checkpoint, model, optimizer, schedule)
+    source = batches(tokenizer, seed + 1 + first)
+    started_s = saved_s = time.monotonic()
+    total = torch.zeros(())
+    model.train()
+    for step in range(first, steps):
+        loss, balance = loss_of(model, next(source))
+        (loss + model.config.router_aux_loss_coef * balance).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), _CLIP)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad(set_to_none=True)
+        total += loss.detach()
+        now_s = time.monotonic()
+        if (step + 1) % report_every == 0:
+            reports.append(Progress(step + 1, steps, float(total) / report_every, before_s + now_s - started_s))
+            report(reports[-1])
+            total.zero_()
+        if now_s - saved_s > _CHECKPOINT_S or step + 1 == steps:
+            saved_s = now_s
+            state = (step + 1, before_s + now_s - started_s, [tuple(one) for one in reports])
+            parts = (model.state_dict(), optimizer.state_dict(), schedule.state_dict())
+            torch.save((state, parts), checkpoint.with_suffix(".part"))
+            checkpoint.with_suffix(".part").replace(checkpoint)
+    model.eval()
+    return reports
+
+
+def _resume(
+    checkpoint: Path,
+    model: GptOssForCausalLM,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LambdaLR,
+) -> tuple[int, float, list[Progress]]:
+    if not checkpoint.exists():
+        return 0, 0.0, []
+    state, parts = torch.load(checkpoint, weights_only=True)
+    for target, part in zip((model, optimizer, schedule), parts, strict=True):
+        target.load_state_dict(part)
+    step, elapsed_s, reports = state
+    return step, elapsed_s, [Progress(*one) for one in reports]
