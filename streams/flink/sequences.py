@@ -1,0 +1,179 @@
+"""The second Flink job: every event, batch by batch, into the users' sequences in Redis.
+
+It is a process of its own, so that a Redis that is away delays readers and no decision. While Redis is
+away a batch waits and is tried again for ever; the checkpoint waits with it, so nothing is lost, and what
+a restart writes again changes nothing. Records that are rejected are left out here: the job of the
+decisions puts them into the dead-letter topic.
+
+One instance keeps up with far more than a billion events a day, so the job is not spread.
+"""
+
+import logging
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+import pandas as pd
+from pyflink.common.job_client import JobClient
+from pyflink.table import DataTypes, StreamTableEnvironment
+from pyflink.table.udf import FunctionContext, ScalarFunction, udf
+
+from schemas.codec import accept
+from schemas.errors import HoldfastError, RejectedEvent, UnavailableError
+from schemas.events import Event, Tick
+from schemas.topics import EVENT_TOPICS
+from streams.flink.environment import Cluster, leave, run, start
+from streams.settings import Settings, load_settings
+from streams.store import SequenceWriter
+
+NAME = "sequences"
+GROUP = "holdfast-sequences"
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 5.0
+_BATCH = 2_000
+_OPTIONS = {
+    # Not critical for latency: rather few large batches.
+    "python.fn-execution.bundle.time": "200",
+    "python.fn-execution.bundle.size": str(5 * _BATCH),
+    "python.fn-execution.arrow.batch.size": str(_BATCH),
+    "execution.buffer-timeout.interval": "50 ms",
+}
+
+logger = logging.getLogger(__name__)
+
+Record = tuple[bytes | None, bytes | None, int, int]
+"""Key, value, partition and append time (epoch ms) of a record on an events topic."""
+
+
+def write_records(writer: SequenceWriter, records: Iterable[Record]) -> None:
+    """Write the events among `records`, then drop whom the ticks among them show to be silent.
+
+    Raises:
+        UnavailableError: Redis does not answer; all of it may be written again.
+    """
+    events: dict[int, list[Event]] = defaultdict(list)
+    ticks: dict[int, int] = {}
+    for key, value, partition, append_ms in records:
+        try:
+            event = accept(key, value, append_ms)
+        except RejectedEvent:
+            continue
+        if isinstance(event, Tick):
+            ticks[partition] = max(event.ts, ticks.get(partition, 0))
+        else:
+            events[partition].append(event)
+    writer.write(events)
+    for partition, now_ms in ticks.items():
+        writer.expire(partition, now_ms)
+
+
+def persist(write: Callable[[], None], wait: Callable[[float], None] = time.sleep) -> None:
+    """Calls `write` until Redis takes it, however long that is; `wait` gets seconds."""
+    wait_s = FIRST_WAIT_S
+    while True:
+        try:
+            return write()
+        except UnavailableError as error:
+            logger.warning("%s; trying again in %.1f s", error, wait_s)
+            wait(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+
+class WriteSequences(ScalarFunction):  # type: ignore[misc]  # PyFlink has no types
+    """The job's one function: writes a batch of records and gives 1 for each."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._redis_url = redis_url
+        self._writer: SequenceWriter | None = None
+
+    def open(self, function_context: FunctionContext) -> None:
+        """Connects, lazily: Redis need not be there yet."""
+        self._writer = SequenceWriter(self._redis_url)
+
+    def close(self) -> None:
+        """Closes the connection."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def eval(
+        self,
+        keys: "pd.Series[bytes]",
+        values: "pd.Series[bytes]",
+        partitions: "pd.Series[int]",
+        appended: "pd.Series[pd.Timestamp]",
+    ) -> "pd.Series[int]":
+        """Writes the records; each argument is one column of the batch."""
+        writer = self._writer
+        assert writer is not None  # Flink opens a function before it calls it
+        append_ms = appended.dt.as_unit("ms").astype("int64")
+        records = list(zip(keys, values, partitions, append_ms, strict=True))
+        persist(lambda: write_records(writer, records))
+        return pd.Series(1, index=keys.index, dtype="int32")
+
+
+def submit(tables: StreamTableEnvironment, settings: Settings) -> JobClient:
+    """Starts the job."""
+    for option, value in _OPTIONS.items():
+        tables.get_config().set(option, value)
+    # Not deterministic: the planner must neither fold nor repeat a call that has an effect.
+    function = udf(
+        WriteSequences(settings.redis_url),
+        result_type=DataTypes.INT(),
+        func_type="pandas",
+        deterministic=False,
+    )
+    tables.create_temporary_function("write_sequences", function)
+    topics = ";".join(topic.name for topic in EVENT_TOPICS)
+    tables.execute_sql(f"""
+        CREATE TEMPORARY TABLE events (
+          `key` BYTES,
+          `value` BYTES,
+          `partition` INT METADATA VIRTUAL,
+          `appended` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL
+        ) WITH (
+          'connector' = 'kafka',
+          'topic' = '{topics}',
+          'properties.bootstrap.servers' = '{settings.bootstrap_servers}',
+          'properties.group.id' = '{GROUP}',
+          'scan.startup.mode' = 'earliest-offset',
+          'key.format' = 'raw',
+          'key.fields' = 'key',
+          'value.format' = 'raw',
+          'value.fields-include' = 'EXCEPT_KEY'
+        )""")
+    # A sink that takes the result, since the planner leaves out what nobody asks for.
+    tables.execute_sql("CREATE TEMPORARY TABLE written (`one` INT) WITH ('connector' = 'blackhole')")
+    result = tables.execute_sql(
+        "INSERT INTO written SELECT write_sequences(`key`, `value`, `partition`, `appended`) FROM events"
+    )
+    client: JobClient = result.get_job_client()
+    return client
+
+
+def main() -> None:
+    """Runs the job until it is told to stop; exit status 1 where it cannot run."""
+    try:
+        settings = load_settings()
+        cluster = Cluster(
+            name=NAME,
+            rest_port=settings.sequences_port,
+            state_dir=settings.work_dir / "checkpoints" / NAME,
+            log_dir=settings.work_dir / "logs",
+            jars_dir=settings.jars_dir / "flink",
+            checkpoint_interval_ms=settings.checkpoint_interval_ms,
+            heap_mb=512,
+            thread_mode=False,
+        )
+        _, tables = start(cluster)
+        run(lambda: submit(tables, settings), lambda _: print(f"{NAME}: writing", flush=True))
+    except HoldfastError as error:
+        print(f"{NAME}: {error}", file=sys.stderr)
+        leave(1)
+    leave(0)
+
+
+if __name__ == "__main__":
+    # By its module name: what `__main__` defines would be sent to the workers by value.
+    from streams.flink import sequences
+
+    sequences.main()
