@@ -26,7 +26,7 @@ _STEADY = 0.2
 
 _TEXTS = {
     "hours_down": (
-        "You were active for {now} in the last 7 days, usually about {usual} a week: your activity has gone down.",
+        "You were active for {now} in the last 7 days, usually about {usual} a week: your activity is down.",
         "过去7天活跃{now}，平时每周约{usual}，您近期活跃度有所下降。",
     ),
     "hours_steady": (
@@ -34,11 +34,11 @@ _TEXTS = {
         "过去7天活跃{now}，与平时相当。",
     ),
     "logins_down": (
-        "You logged in {now} in the last 7 days, usually about {usual} a week: you have been logging in less often.",
+        "You logged in {now} in the last 7 days, usually about {usual} a week: you log in less often.",
         "过去7天登录{now}，平时每周约{usual}，您近期登录频率有所下降。",
     ),
     "logins_up": (
-        "You logged in {now} in the last 7 days, usually about {usual} a week: you have been logging in more often.",
+        "You logged in {now} in the last 7 days, usually about {usual} a week: you log in more often.",
         "过去7天登录{now}，平时每周约{usual}，您近期登录频率有所上升。",
     ),
     "logins_steady": (
@@ -46,11 +46,11 @@ _TEXTS = {
         "过去7天登录{now}，您的登录频率保持稳定。",
     ),
     "uses_down": (
-        "You used features {now} in the last 7 days, usually about {usual} a week: you have been using them less.",
+        "You used features {now} in the last 7 days, usually about {usual} a week: you use them less.",
         "过去7天使用功能{now}，平时每周约{usual}，您近期使用有所减少。",
     ),
     "uses_up": (
-        "You used features {now} in the last 7 days, usually about {usual} a week: you have been using them more.",
+        "You used features {now} in the last 7 days, usually about {usual} a week: you use them more.",
         "过去7天使用功能{now}，平时每周约{usual}，您近期使用有所增加。",
     ),
     "uses_steady": (
@@ -93,11 +93,12 @@ def profile(
     >>> from operators.features import compute
     >>> features = compute([], account=None, as_of_ms=0, recent=0, prior=23, usual=7.0)
     >>> ann = Account(event_id="a1", tenant="acme", user_id="u1", ts=0, name="Ann", plan="pro")
-    >>> made = profile(features, tenant_id="acme", tenant=Tenant(product="Acme"), tier=Tier.HIGH, account=ann)
+    >>> acme = Tenant(product="Acme")
+    >>> made = profile(features, tenant_id="acme", tenant=acme, tier=Tier.HIGH, account=ann)
     >>> made.facts
     {'product': 'Acme', 'name': 'Ann', 'logins_7d': '0', 'active_hours_7d': '0', 'usual_hours': '7'}
     >>> made.sentences[0]
-    'You were active for 0 hours in the last 7 days, usually about 7 hours a week: your activity has gone down.'
+    'You were active for 0 hours in the last 7 days, usually about 7 hours a week: your activity is down.'
     """
     locale = Locale.of(None if account is None else account.locale)
     facts = _words(features, tenant, tier, account, locale) | _numbers(features, locale)

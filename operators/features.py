@@ -101,11 +101,12 @@ def compute(
     `recent`, `prior` and `usual` are the crossing's. For a decline or a rise `as_of_ms` is the
     crossing's `at`; for a risk crossing it is `at + 1`, so that its event counts.
 
-    >>> logins = [Login(event_id=f"e{day}", tenant="acme", user_id="u1", ts=day * DAY_MS) for day in range(25)]
-    >>> features = compute(logins, account=None, as_of_ms=30 * DAY_MS, recent=2, prior=23, usual=7.0)
+    >>> logins = [Login(event_id=f"e{d}", tenant="acme", user_id="u1", ts=d * DAY_MS) for d in range(25)]
+    >>> as_of = {"account": None, "as_of_ms": 30 * DAY_MS, "recent": 2, "prior": 23, "usual": 7.0}
+    >>> features = compute(logins, **as_of)
     >>> features.logins_7d, features.logins_week_before, features.usual_logins, features.days_since_last_event
     (2, 7, 7.0, 6.0)
-    >>> features == compute([*logins, logins[3]][::-1], account=None, as_of_ms=30 * DAY_MS, recent=2, prior=23, usual=7.0)
+    >>> features == compute([*logins, logins[3]][::-1], **as_of)
     True
     >>> reason_of(features)
     <Reason.LOGIN_DROP: 'login_drop'>

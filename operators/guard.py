@@ -62,6 +62,9 @@ _NONE = _any(r"\bNone\b(?! of)", r"\bN/A\b", case=True)
 _LINK = _any(
     r"[a-z][a-z0-9+.-]*://", r"\b(?:www\.|mailto:|tel:|javascript:)", r"[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}\b"
 )
+_WHOLE_LINK = _any(
+    r"https?://[a-z0-9-]+(?:[.:][a-z0-9-]+)*(?:[/?#](?:[\w.~%!$&()+,;=:@/?#-]*[\w/=])?)?",
+)
 _CONTACT = _any(
     r"\S*@\S*", r"\+?\(?\d(?:[\d ()-]{5,})\d", r"\b(?:whatsapp|telegram|wechat id)\b", r"微信号|加微信|QQ"
 )
@@ -71,13 +74,18 @@ _LEAK = _any(
     r"\b(?:user|uid|id)[#:]\s?\w+",
 )
 _FRIENDS = "there|again|everyone|all|and|from|to|it|this|we|friend|team|in|at|on|for|with|is|just"
-_SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭林罗郑梁宋唐邓冯韩曹彭萧蔡潘田董袁余叶杜苏魏吕丁沈姚卢傅钟姜崔谭廖范汪陆戴贾韦邱侯邹熊孟秦阎薛尹段龚邵钱严莫孔汤"
+# Common ones that begin no everyday word.
+_SURNAMES = (
+    "王李张刘陈杨黄赵吴周徐孙马朱胡郭林罗郑梁宋唐邓冯韩曹彭萧蔡潘田董袁余叶杜苏魏"
+    "吕丁沈姚卢傅钟姜崔谭廖范汪陆戴贾韦邱侯邹熊孟秦阎薛尹段龚邵钱严莫孔汤"
+)
 _GREETING = re.compile(
     rf"(?i:\b(?:hi|hello|hey|dear) (?!(?:{_FRIENDS})\b)[^\W\d_][\w'-]*)"
     r"|\b(?:Hi|Hello|Hey|Dear), ?[A-Z][\w'-]+(?=[,.!])"
     rf"|(?:您好|你好)[,、 ]?[{_SURNAMES}][\u4e00-\u9fff]{{1,2}}(?=[,!:])"
     r"|(?:亲爱的|尊敬的)(?:[\u4e00-\u9fff]{2,4}|[A-Za-z]+)"
-    rf"|^(?:[{_SURNAMES}][\u4e00-\u9fff]{{1,2}}|(?!(?i:hi|hello|hey)\b)[A-Za-z][\w ]*)[,!、 ]?(?=您好|你好)"
+    rf"|^(?:[{_SURNAMES}][\u4e00-\u9fff]{{1,2}}|(?!(?i:hi|hello|hey)\b)[A-Za-z][\w ]*)"
+    r"[,!、 ]?(?=您好|你好)"
     r"|[\u4e00-\u9fff](?:先生|女士|小姐)"
 )
 _KINDLY = re.compile(r"(?:亲爱的|尊敬的)(?:用户|客户|朋友|顾客|伙伴|会员)")
@@ -93,15 +101,16 @@ _MONEY = _any(
 _PROMISE_EN = _any(
     r"(?<!\bfeel )\bfree\b(?! (?:to|up)\b)",
     r"\b(?:refund|guarant|reimburs|rebate|cash ?back|money.?back|compensat|waive|discount|coupon|voucher)\w*",
-    r"\b(?:promo|complimentary|gift|bonus|credits?|trial|unlimited|lifetime|cheap\w*|half.?price)\b",
-    r"\bpromis(?:e|es|ed)\b|\bpromo\w*|\b(?:special|lower|reduced|best) (?:price|rate|deal)s?\b|\bdeals?\b(?! with)",
+    r"\b(?:promo\w*|complimentary|gift|bonus|credits?|trial|unlimited|lifetime|cheap\w*|half.?price)\b",
+    r"\bpromis(?:e|es|ed)\b|\b(?:special|lower|reduced|best) (?:price|rate)s?\b|\bdeals?\b(?! with)",
     r"\bno (?:extra |additional )?(?:charge|cost)s?\b|\bon (?:us|the house)\b|\bsave (?:up to|money)\b",
     r"\b(?:an?|this|the|our|your|special|exclusive|limited)(?: [\w-]+)? offers?\b|\blimited.time\b",
     r"\bwe(?:'ll|’ll| will| can) (?:give|grant|extend|credit|upgrade|pay|include|double|add)\b",
 )
 _PROMISE_ZH = _any(
-    "免费|免单|退款|退费|退还|退钱|全额|保证|担保|承诺|保障您|包您|打折|折扣|折后|优惠|特价|半价|降价|减免|立减|满减",
-    "红包|返现|返利|赠送|附赠|送您|送你|奉送|礼品|礼包|礼物|大礼|代金券|抵扣|抵用|券|试用|补偿|赔偿|赔付|终身|无限量|限时|限量",
+    "免费|免单|退款|退费|退还|退钱|全额|保证|担保|承诺|保障您|包您|补偿|赔偿|赔付|终身|试用",
+    "打折|折扣|折后|优惠|特价|半价|降价|减免|立减|满减|代金|抵扣|抵用|券|无限量|限时|限量",
+    "红包|返现|返利|赠送|附赠|送您|送你|奉送|礼品|礼包|礼物|大礼",
     r"[\d一二三四五六七八九]\s?折|(?:将|会|可|可以)(?:为您|给您)?(?:免|赠|延长|升级|增加额度)",
 )
 _SLOT_UNITS = {"logins_7d": "time", "active_hours_7d": "hour", "usual_hours": "hour", "quiet_days": "day"}
@@ -129,12 +138,15 @@ def violations(text: str, profile: Profile) -> tuple[Violation, ...]:
 
     >>> from schemas.vocabulary import Reason, Strategy, Tier
     >>> profile = Profile(
-    ...     tenant="acme", locale=Locale.EN, tier=Tier.LOW, strategy=Strategy.RECOMMEND_FEATURE, reason=Reason.STEADY,
-    ...     plan="pro", facts={"name": "Ann", "product": "Office365", "logins_7d": "3"}, sentences=(),
+    ...     tenant="acme", locale=Locale.EN, tier=Tier.LOW, strategy=Strategy.RECOMMEND_FEATURE,
+    ...     reason=Reason.STEADY, plan="pro", sentences=(),
+    ...     facts={"name": "Ann", "product": "Office365", "logins_7d": "3"},
     ... )
-    >>> violations("Hi Ann, you opened Office365 on 3 days. Get a free month at evil.com!", profile)
-    (Violation(rule=<Rule.LINK: 'link'>, excerpt='evil.com'), \
-Violation(rule=<Rule.NUMBER: 'number'>, excerpt='3 days'), Violation(rule=<Rule.PROMISE: 'promise'>, excerpt='free'))
+    >>> for rule, excerpt in violations("Hi Ann, use Office365 3 days for free at evil.com!", profile):
+    ...     print(rule, excerpt, sep=": ")
+    link: evil.com
+    number: 3 days
+    promise: free
     >>> violations("Hi Ann, you logged in to Office365 3 times in the last 7 days. We are here for you.", profile)
     ()
     """
@@ -147,8 +159,8 @@ def may_state(slot: str, value: str) -> bool:
     Names and features come from users and their software: they may carry neither links nor markup,
     numbers or promises. The product and the offers are the tenant's own words.
 
-    >>> [may_state("name", name) for name in ("Ann O’Hara", "王小明", "<b>Ann</b>", "Free Bitcoin", "evil.com", "{{link}}")]
-    [True, True, False, False, False, False]
+    >>> [may_state("name", name) for name in ("Ann O’Hara", "王小明", "<b>Ann</b>", "evil.com")]
+    [True, True, False, False]
     """
     plain = _normal(value)
     if slot not in SLOTS or not plain.strip() or any(_control(value)):
@@ -158,14 +170,7 @@ def may_state(slot: str, value: str) -> bool:
     if len(value) > MAX_FACT_CHARS[slot]:
         return False
     if slot == "link":
-        return (
-            re.fullmatch(
-                r"https?://[a-z0-9-]+(?:[.:][a-z0-9-]+)*(?:[/?#][\w.~%!$&()+,;=:@/?#-]*[\w/=])?/?",
-                plain,
-                re.ASCII | re.IGNORECASE,
-            )
-            is not None
-        )
+        return _WHOLE_LINK.fullmatch(plain) is not None
     if _MARKUP.search(plain) or "@" in plain or "://" in plain or not any(map(str.isalnum, plain)):
         return False
     if slot == "product":
