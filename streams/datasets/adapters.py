@@ -1,0 +1,124 @@
+"""Known datasets, each in its own columns, as events.
+
+An adapter invents nothing: no hour where the data knows only the day, no duration, no account. The id of
+an event is made from its row alone, so that sending a file twice gives the same ids.
+
+| dataset | columns | events |
+| --- | --- | --- |
+| `whatwg`: a chat room's log, to the minute | `ts, seq, user, kind` | join → login; part, quit → login with action `logout`; message, action, nick → usage of the feature of that name |
+| `udacity`: engagement with courses, by day | `account_key, utc_date, total_minutes_visited, lessons_completed, projects_completed` | one usage event for each of `minutes` (with its duration), `lessons` and `projects` that is above zero |
+
+`whatwg` events have the id `<day>-<seq>`, `seq` being the line of that day's log. `udacity` events have the id
+`<account>-<day>-<feature>` and stand at the day's first millisecond, UTC, the only time that the data
+vouches for: a day with any engagement is one active pane, a day without none.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from schemas.errors import InputError
+from schemas.events import Event, Login, Usage
+
+DAY_MS = 86_400_000
+_LOGINS = {"join", "part", "quit"}
+_USES = {"message", "action", "nick"}
+
+
+class Dataset(Struct, frozen=True, kw_only=True):
+    """How a dataset is known, by its columns, and how its rows become events, in the order of time."""
+
+    columns: tuple[str, ...]
+    events: Callable[[Path, pq.ParquetFile], Iterator[Event]]
+
+
+def _whatwg(path: Path, file: pq.ParquetFile) -> Iterator[Event]:
+    table = _Table(path, file, WHATWG.columns)
+    ts_ms, seq = table.times_ms("ts"), table.integers("seq")
+    users, kinds = table.strings("user"), table.strings("kind")
+    for i in np.lexsort((seq, ts_ms)).tolist():
+        ts, kind = int(ts_ms[i]), kinds[i].as_py()
+        who = {"event_id": f"{_day(ts)}-{seq[i]}", "tenant": "whatwg", "user_id": users[i].as_py()}
+        if kind in _LOGINS:
+            yield Login(**who, ts=ts, channel="irc", action="login" if kind == "join" else "logout")
+        elif kind in _USES:
+            yield Usage(**who, ts=ts, feature=kind)
+        else:
+            expected = ", ".join(sorted(_LOGINS | _USES))
+            raise InputError(f"column kind of {path} has {kind!r} in row {i + 1}, expected one of {expected}")
+
+
+def _udacity(path: Path, file: pq.ParquetFile) -> Iterator[Event]:
+    table = _Table(path, file, UDACITY.columns)
+    accounts, days_ms = table.integers("account_key"), table.times_ms("utc_date") // DAY_MS * DAY_MS
+    minutes = table.numbers("total_minutes_visited")
+    lessons, projects = table.integers("lessons_completed"), table.integers("projects_completed")
+    for i in np.lexsort((accounts, days_ms)).tolist():
+        ts, account = int(days_ms[i]), str(accounts[i])
+        for feature, amount in (("minutes", minutes[i]), ("lessons", lessons[i]), ("projects", projects[i])):
+            if amount > 0:
+                yield Usage(
+                    event_id=f"{account}-{_day(ts)}-{feature}",
+                    tenant="udacity",
+                    user_id=account,
+                    ts=ts,
+                    feature=feature,
+                    duration_ms=round(float(amount) * 60_000) if feature == "minutes" else 0,
+                )
+
+
+WHATWG = Dataset(columns=("ts", "seq", "user", "kind"), events=_whatwg)
+UDACITY = Dataset(
+    columns=("account_key", "utc_date", "total_minutes_visited", "lessons_completed", "projects_completed"),
+    events=_udacity,
+)
+DATASETS = {"whatwg": WHATWG, "udacity": UDACITY}
+"""The datasets by name; the name is the tenant's too."""
+
+
+def _day(ts_ms: int) -> str:
+    return datetime.fromtimestamp(ts_ms // 1000, UTC).date().isoformat()
+
+
+class _Table:
+    """The columns of a file as arrays, with errors that name the file and the column."""
+
+    def __init__(self, path: Path, file: pq.ParquetFile, columns: tuple[str, ...]) -> None:
+        self._path = path
+        self._table = file.read(columns=list(columns))
+
+    def integers(self, name: str) -> NDArray[np.int64]:
+        return np.asarray(self._cast(name, pa.int64()), dtype=np.int64)
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        return np.asarray(self._cast(name, pa.float64()), dtype=np.float64)
+
+    def strings(self, name: str) -> pa.ChunkedArray:
+        return self._cast(name, pa.string())
+
+    def times_ms(self, name: str) -> NDArray[np.int64]:
+        """Times in epoch ms, finer ones cut off; those that state no zone are UTC."""
+        if not pa.types.is_timestamp(self._table.schema.field(name).type):
+            raise self._error(name, "is not of timestamps")
+        times = self._cast(name, pa.timestamp("ms"), safe=False)
+        return np.asarray(times.cast(pa.int64()), dtype=np.int64)
+
+    def _cast(self, name: str, to: pa.DataType, safe: bool = True) -> pa.ChunkedArray:
+        column = self._table.column(name)
+        if column.null_count:
+            row = pc.index(pc.is_null(column), value=True).as_py() + 1
+            raise self._error(name, f"is empty in row {row}")
+        try:
+            return column.cast(to, safe=safe)
+        except pa.ArrowException as error:
+            raise self._error(name, f"cannot be read as {to}: {error}") from error
+
+    def _error(self, name: str, reason: str) -> InputError:
+        return InputError(f"column {name} of {self._path} {reason}")
