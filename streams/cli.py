@@ -1,0 +1,47 @@
+"""`holdfast`, the command."""
+
+import logging
+import os
+import sys
+
+import typer
+
+from schemas.errors import HoldfastError
+from streams.commands import checking, decisions, demo, sending, stack, train
+from streams.commands.output import fail
+
+app = typer.Typer(
+    help="Keeps customers of a SaaS product from leaving: who grows less active is seen in time, and written to.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+app.command(rich_help_panel="The stack")(stack.up)
+app.command(rich_help_panel="The stack")(stack.down)
+app.command(rich_help_panel="The stack")(stack.status)
+app.command(rich_help_panel="Events and decisions")(sending.send)
+app.command(rich_help_panel="Events and decisions")(decisions.decisions)
+app.command(rich_help_panel="Checking")(checking.recompute)
+app.command(rich_help_panel="Checking")(checking.verify)
+app.command(rich_help_panel="Trying out")(demo.demo)
+app.add_typer(train.app, name="train", rich_help_panel="Trying out")
+
+
+def main() -> None:
+    """Run the command; an error that a person can mend is one line on stderr and exit status 1."""
+    # Clients log each attempt to connect; what is left in the end is our own line.
+    for name in ("kafka", "aiokafka"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        app()
+    except HoldfastError as error:
+        fail(error)
+        sys.exit(1)
+    except BrokenPipeError:  # `holdfast decisions | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

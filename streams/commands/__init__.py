@@ -1,0 +1,1 @@
+"""What `holdfast` does, one module for each group of commands."""
