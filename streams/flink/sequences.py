@@ -13,6 +13,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from importlib import import_module
 
 import pandas as pd
 from pyflink.common.job_client import JobClient
@@ -86,6 +87,10 @@ class WriteSequences(ScalarFunction):  # type: ignore[misc]  # PyFlink has no ty
         self._redis_url = redis_url
         self._writer: SequenceWriter | None = None
 
+    def is_deterministic(self) -> bool:
+        """False: the planner must neither fold nor repeat a call that has an effect."""
+        return False
+
     def open(self, function_context: FunctionContext) -> None:
         """Connects, lazily: Redis need not be there yet."""
         self._writer = SequenceWriter(self._redis_url)
@@ -115,13 +120,8 @@ def submit(tables: StreamTableEnvironment, settings: Settings) -> JobClient:
     """Starts the job."""
     for option, value in _OPTIONS.items():
         tables.get_config().set(option, value)
-    # Not deterministic: the planner must neither fold nor repeat a call that has an effect.
-    function = udf(
-        WriteSequences(settings.redis_url),
-        result_type=DataTypes.INT(),
-        func_type="pandas",
-        deterministic=False,
-    )
+    writer = WriteSequences(settings.redis_url)
+    function = udf(writer, result_type=DataTypes.INT(), func_type="pandas", deterministic=False)
     tables.create_temporary_function("write_sequences", function)
     topics = ";".join(topic.name for topic in EVENT_TOPICS)
     tables.execute_sql(f"""
@@ -174,6 +174,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     # By its module name: what `__main__` defines would be sent to the workers by value.
-    from streams.flink import sequences
-
-    sequences.main()
+    import_module("streams.flink.sequences").main()
