@@ -67,7 +67,8 @@ class Batch(Struct, frozen=True, kw_only=True):
     """The whole answer as of `until_ms`.
 
     `decisions` are in the order of (`at`, `id`). `sequences` holds, by `tenant/user_id`, the events of
-    (`until_ms` - 30 days, `until_ms`], oldest first and without their replay marks; users with none are left out.
+    (`until_ms` - 30 days, `until_ms`], oldest first and without their replay marks; users with none are
+    left out.
     `tiers` is the tier of each user who has one at `until_ms`.
     """
 
@@ -90,8 +91,9 @@ def recompute(
     after `until_ms` and ticks are read and do not count.
 
     >>> from schemas.codec import encode
+    >>> who = {"tenant": "acme", "user_id": "u1", "feature": "export"}
     >>> hours = [hour for hour in range(40 * 24) if hour % 24 < 3]
-    >>> uses = [Usage(event_id=f"e{h}", tenant="acme", user_id="u1", ts=h * PANE_MS, feature="export") for h in hours]
+    >>> uses = [Usage(event_id=f"e{hour}", ts=hour * PANE_MS, **who) for hour in hours]
     >>> decisions = recompute(map(encode, uses), until_ms=50 * 24 * PANE_MS).decisions
     >>> [(d.to_tier.value, round(d.activity, 1)) for d in decisions[-4:]]
     [('low', 85.7), ('medium', 57.1), ('high', 28.6), ('critical', 9.5)]

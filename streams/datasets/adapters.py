@@ -3,14 +3,15 @@
 An adapter invents nothing: no hour where the data knows only the day, no duration, no account. The id of
 an event is made from its row alone, so that sending a file twice gives the same ids.
 
-| dataset | columns | events |
-| --- | --- | --- |
-| `whatwg`: a chat room's log, to the minute | `ts, seq, user, kind` | join → login; part, quit → login with action `logout`; message, action, nick → usage of the feature of that name |
-| `udacity`: engagement with courses, by day | `account_key, utc_date, total_minutes_visited, lessons_completed, projects_completed` | one usage event for each of `minutes` (with its duration), `lessons` and `projects` that is above zero |
+`whatwg` is a chat room's log, to the minute, in the columns `ts, seq, user, kind`. A join is a login; part
+and quit are logins with the action `logout`; message, action and nick are usage of the feature of that
+name. The id is `<day>-<seq>`, `seq` being the line in that day's log.
 
-`whatwg` events have the id `<day>-<seq>`, `seq` being the line of that day's log. `udacity` events have the id
-`<account>-<day>-<feature>` and stand at the day's first millisecond, UTC, the only time that the data
-vouches for: a day with any engagement is one active pane, a day without none.
+`udacity` is engagement with courses, by day, in the columns `account_key, utc_date,
+total_minutes_visited, lessons_completed, projects_completed`. Each of `minutes` (with its duration),
+`lessons` and `projects` that is above zero is one usage event of that name; its id is
+`<account>-<day>-<feature>`. It stands at the day's first millisecond, UTC, the only time that the data
+vouches for: a day with any engagement is one active pane.
 """
 
 from collections.abc import Callable, Iterator

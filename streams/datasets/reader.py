@@ -1,10 +1,9 @@
 """Reads a file of events, whatever its format, as JSON records one after the other.
 
-| file | what is read |
-| --- | --- |
-| JSONL | each line, its bytes untouched; one that does not fit is the dead-letter topic's, not the reader's |
-| Parquet with the columns `event_id, tenant, user_id, ts, kind` | each row as an event: a column is a field, null is absent |
-| Parquet with the columns of a known dataset | what `streams.datasets.adapters` says of it |
+- JSONL: each line, its bytes untouched. One that does not fit is for the dead-letter topic.
+- Parquet with the columns `event_id, tenant, user_id, ts, kind`: each row is an event, each column a
+  field, and null is absent.
+- Parquet with the columns of a known dataset: what `streams.datasets.adapters` says of it.
 
 The events of the first two come in the order of the file, those of a dataset in that of their time.
 """
@@ -89,7 +88,7 @@ def _adapter(path: Path, columns: set[str], dataset: str | None) -> Dataset:
     missing = [name for name in EVENT_COLUMNS if name not in columns]
     known = "; ".join(f"{name}: {', '.join(adapter.columns)}" for name, adapter in DATASETS.items())
     raise InputError(
-        f"{path} has no column {', '.join(missing)}: expected the columns of events, or of a dataset ({known})"
+        f"{path} has no column {', '.join(missing)}: expected those of events, or of a dataset ({known})"
     )
 
 

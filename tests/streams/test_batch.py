@@ -24,9 +24,8 @@ PHASE_MS = phase_ms("acme/u1")
 def use(hour: int, user_id: str = "u1", **fields: Any) -> Usage:
     """A use in the middle of the user's pane number `hour`."""
     ts = phase_ms(f"acme/{user_id}") + hour * HOUR_MS + HOUR_MS // 2
-    return Usage(
-        **{"event_id": f"e{hour}", "tenant": "acme", "user_id": user_id, "ts": ts, "feature": "x"} | fields
-    )
+    event = Usage(event_id=f"e{hour}", tenant="acme", user_id=user_id, ts=ts, feature="x")
+    return msgspec.structs.replace(event, **fields)
 
 
 def answer(events: Iterable[Event | Tick], until_ms: int, **options: Any) -> Batch:

@@ -179,7 +179,7 @@ def test_unknown_columns_and_datasets_are_named(tmp_path: Path) -> None:
     path = parquet(tmp_path / "x.parquet", event_id=["e"], ts=[T])
     with pytest.raises(InputError, match=r"x\.parquet has no column tenant, user_id, kind"):
         read_events(path)
-    with pytest.raises(InputError, match="x.parquet has no column seq, which the dataset whatwg needs"):
+    with pytest.raises(InputError, match=r"x\.parquet has no column seq, which the dataset whatwg needs"):
         read_events(path, "whatwg")
     with pytest.raises(InputError, match="unknown dataset acme, expected one of whatwg, udacity"):
         read_events(path, "acme")
