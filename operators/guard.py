@@ -199,6 +199,8 @@ def _found(text: str, profile: Profile) -> Iterator[tuple[Rule, str]]:
     locale = profile.locale
     if not MIN_CHARS[locale] <= len(text) <= MAX_CHARS[locale]:
         yield Rule.LENGTH, f"{len(text)} characters"
+    if len(text) > 10 * MAX_CHARS[locale]:
+        return  # no script at all: not worth the time to judge
     yield from ((Rule.CONTROL, f"U+{ord(c):04X}") for c in _control(text))
     rest = _without_facts(_normal(text), profile)
     yield from ((Rule.CONTROL, f"U+{ord(c):04X}") for c in rest if _is_mark(c))
