@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | `HOLDFAST_WORK_DIR` | `.work` of the project | state, logs and checkpoints of the embedded stack |
 | `HOLDFAST_JARS_DIR` | `jars` of the project | folders `broker` and `flink`, as the pom.xml fills them |
-| `HOLDFAST_BOOTSTRAP_SERVERS` | the embedded broker | `host:port,…` of your own Kafka; no broker is started then |
+| `HOLDFAST_BOOTSTRAP_SERVERS` | the embedded broker | `host:port,…` of your own Kafka; none is started then |
 | `HOLDFAST_REDIS_URL` | the embedded Redis | `redis://…` or `unix://…` of your own; none is started then |
 | `HOLDFAST_TRITON_URL` | the embedded Triton | gRPC `host:port` of your own; none is started then |
 | `HOLDFAST_MODEL_REPOSITORY` | the small model's | the repository that the embedded Triton serves |
@@ -156,5 +156,5 @@ def _convert(stated: Mapping[str, str]) -> Settings:
 
 def _path(kind: type[Any], value: Any) -> Any:
     if kind is Path:
-        return Path(value).expanduser().absolute()  # other processes stand elsewhere
+        return Path(value).expanduser().resolve()  # other processes stand elsewhere
     raise NotImplementedError(f"no setting is a {kind}")

@@ -34,7 +34,7 @@ def java() -> str:
     home = os.environ.get("JAVA_HOME")
     found = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
     if found is None:
-        raise UnavailableError("java is not installed: `apt-get install openjdk-17-jre-headless`, or make setup")
+        raise UnavailableError("java is not installed: run make setup, or install openjdk-17-jre-headless")
     return found
 
 
@@ -52,16 +52,16 @@ def launch(settings: Settings) -> Launch:
     properties, logging = folder / "server.properties", folder / "log4j2.properties"
     properties.write_text(_properties(settings, folder / "data"), encoding="utf-8")
     logging.write_text(_LOGGING, encoding="utf-8")
-    jvm = [java(), _HEAP, "-XX:+UseSerialGC", f"-Dlog4j2.configurationFile={logging}", "-cp", f"{jars}/*"]
+    jvm = [java(), _HEAP, f"-Dlog4j2.configurationFile={logging}", "-cp", f"{jars}/*"]
     if not (folder / "data" / "meta.properties").exists():
         _format(jvm, properties)
     return Launch([*jvm, "kafka.Kafka", str(properties)], dict(os.environ))
 
 
 def _format(jvm: list[str], properties: Path) -> None:
+    options = ("--standalone", "--ignore-formatted", "--cluster-id", _CLUSTER_ID, "--config", str(properties))
     done = subprocess.run(
-        [*jvm, "kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted"]
-        + ["--cluster-id", _CLUSTER_ID, "--config", str(properties)],
+        [*jvm, "kafka.tools.StorageTool", "format", *options],
         capture_output=True,
         text=True,
         check=False,

@@ -20,7 +20,7 @@ def launch(settings: Settings) -> Launch:
     """
     program = shutil.which("redis-server")
     if program is None:
-        raise UnavailableError("redis-server is not installed: `apt-get install redis-server`, or make setup")
+        raise UnavailableError("redis-server is not installed: run make setup, or install redis-server")
     folder = settings.work_dir / "redis"
     folder.mkdir(parents=True, exist_ok=True)
     options = {

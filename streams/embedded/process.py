@@ -17,7 +17,7 @@ MARK = "HOLDFAST_COMPONENT"
 
 
 class Found(Struct, frozen=True):
-    """The processes of one component. `main` is the one that was started, None when only children are left."""
+    """The processes of one component; `main` is the one that was started, None when it has died."""
 
     main: int | None
     environ: dict[str, str]

@@ -94,7 +94,7 @@ class Stack:
         wanted = self._named(only)
         if wipe and only is not None:
             raise InputError("wiping removes the state of all components: leave the names out")
-        if not self.settings.work_dir.exists():
+        if not self.settings.work_dir.exists() and not process.find(self.settings.work_dir):
             return []
         with self._locked():
             found = process.find(self.settings.work_dir)
@@ -207,7 +207,8 @@ class _Ascent:
             if component.external(settings) or _main(found, component) is not None:
                 continue
             for name in component.ports:
-                ports[name] = _free_port(name, settings, set(ports.values()) - {ports.get(name)})
+                others = {port for other, port in ports.items() if other != name}
+                ports[name] = _free_port(name, settings, others)
         self._stack.settings = with_ports(settings, ports)
         path = settings.work_dir / STATE_FILE
         written = path.with_suffix(".new")
@@ -290,7 +291,7 @@ def _main(found: dict[str, process.Found], component: Component) -> int | None:
     return None if there is None else there.main
 
 
-def _free_port(name: str, settings: Settings, others: set[int | None]) -> int:
+def _free_port(name: str, settings: Settings, others: set[int]) -> int:
     """The port of the setting `name` if it is free, else another, unless it was asked for."""
     port: int = getattr(settings, name)
     if port not in others and _is_free(port):
