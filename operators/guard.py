@@ -94,7 +94,7 @@ _OPENINGS = frozenset(
     {"Hi", "Hello", "Hey", "Thanks", "Today", "Sorry", "Still", "Also", "So", "Well", "Here", "Yes", "No"}
     | {"Now", "First", "Again", "Welcome", "Sometimes"}
 )
-_NUMERIC = ("Nl", "No")
+_NUMERIC = ("Nl", "No")  # numbers that are no digits: Ⅳ, ½, ①
 _MONEY = _any(
     r"[$€£¥₩₹₽]", r"[%‰]", r"\bper ?cent\b", "百分之", "百分百", r"[\ue000\ue001]\s?(?:元|块|折|倍)"
 )
@@ -142,12 +142,12 @@ def violations(text: str, profile: Profile) -> tuple[Violation, ...]:
     ...     reason=Reason.STEADY, plan="pro", sentences=(),
     ...     facts={"name": "Ann", "product": "Office365", "logins_7d": "3"},
     ... )
-    >>> for rule, excerpt in violations("Hi Ann, use Office365 3 days for free at evil.com!", profile):
-    ...     print(rule, excerpt, sep=": ")
+    >>> for found in violations("Hi Ann, use Office365 3 days for free at evil.com!", profile):
+    ...     print(*found, sep=": ")
     link: evil.com
     number: 3 days
     promise: free
-    >>> violations("Hi Ann, you logged in to Office365 3 times in the last 7 days. We are here for you.", profile)
+    >>> violations("Hi Ann, you logged in to Office365 3 times in the last 7 days.", profile)
     ()
     """
     return tuple(dict.fromkeys(Violation(rule, excerpt[:40]) for rule, excerpt in _found(text, profile)))
@@ -273,17 +273,17 @@ def _numbers(text: str, rest: str, profile: Profile) -> Iterator[str]:
     for slot, unit in _SLOT_UNITS.items():
         if slot in profile.facts and may_state(slot, profile.facts[slot]):
             allowed |= {(q.value, unit) for q in quantities(profile.facts[slot])}
-            allowed |= {(7.0, "day"), (1.0, "week")} if slot.endswith("7d") else set()
     values = {value for value, _ in allowed if value != UNKNOWN}
+    if any(slot.endswith("_7d") for slot in profile.facts):
+        allowed |= {(7.0, "day"), (1.0, "week")}
     found = quantities(rest)
     for q in found:
         if (q.value, q.unit) not in allowed and not (q.unit == "" and q.value in values):
             yield rest[q.start : q.end]
     stated = [range(q.start, q.end) for q in found if (q.value, q.unit) in allowed]
     yield from (m[0] for m in _MONEY.finditer(rest) if not any(m.start() in span for span in stated))
-    yield from (
-        c for c in text if unicodedata.category(c) in _NUMERIC and unicodedata.normalize("NFKC", c) == c
-    )
+    known = "".join(profile.facts.values())
+    yield from (c for c in text if unicodedata.category(c) in _NUMERIC and c not in known)
 
 
 def _is_in(locale: Locale, rest: str) -> bool:

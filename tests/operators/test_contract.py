@@ -53,16 +53,13 @@ def _events(seed: int) -> list[Event]:
         common: dict[str, Any] = {"event_id": f"e{number}", "tenant": "acme", "user_id": "u1", "ts": ts}
         if dice.random() < 0.1:
             common["replay"] = Replay(until=ts, compose=dice.random() < 0.5)
-        found.append(
-            dice.choice(
-                [
-                    Login(**common, action=dice.choice(["login", "logout"])),
-                    Usage(**common, feature="export", outcome=dice.choice(["ok", "error"])),
-                    Support(**common, text="Where is the export?"),
-                    Account(**common, plan="pro", consent=dice.random() < 0.9),
-                ]
-            )
-        )
+        kinds: list[Event] = [
+            Login(**common, action=dice.choice(["login", "logout"])),
+            Usage(**common, feature="export", outcome=dice.choice(["ok", "error"])),
+            Support(**common, text="Where is the export?"),
+            Account(**common, plan="pro", consent=dice.random() < 0.9),
+        ]
+        found.append(dice.choice(kinds))
     return found
 
 

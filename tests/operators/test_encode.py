@@ -15,7 +15,7 @@ from schemas.tenant import Offer, Tenant
 from schemas.vocabulary import Locale, Strategy, Tier
 
 NOW = 100 * DAY_MS
-IDS = {"tenant": "acme", "user_id": "u1"}
+IDS: dict[str, Any] = {"tenant": "acme", "user_id": "u1"}
 OFFERS = (
     Offer(
         strategy=Strategy.RETENTION_OFFER, text={Locale.EN: "20% off for 3 months", Locale.ZH: "3个月八折"}
@@ -125,8 +125,13 @@ def test_numbers_are_written_as_people_do(number: float, english: str, chinese: 
         "$$$",
         "Free Bitcoin",
         "\u202eAnn",
-    ]
-    + ["免费", "https://evil.example", "<|start|>", "Ann 50", "A" * 33, " "],
+        "免费",
+        "https://evil.example",
+        "<|start|>",
+        "Ann 50",
+        "A" * 33,
+        " ",
+    ],
 )
 def test_a_hostile_name_is_no_fact(name: str) -> None:
     assert "name" not in made(of(FADED), name=name).facts
@@ -153,8 +158,16 @@ HOSTILE = st.sampled_from(
         "https://evil.example/?a=b",
         "[a](b)",
         "\n\r\t",
+        "100% free",
+        "免费三个月",
+        "\u202e",
+        "\x00",
+        "Ann",
+        "王小明",
+        "user@evil.example",
+        "{{{name}}}",
+        "50",
     ]
-    + ["100% free", "免费三个月", "\u202e", "\x00", "Ann", "王小明", "user@evil.example", "{{{name}}}", "50"]
 )
 ANYTHING = st.text(max_size=60) | HOSTILE | st.builds(str.__add__, HOSTILE, st.text(max_size=10))
 

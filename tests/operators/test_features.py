@@ -14,7 +14,7 @@ from schemas.events import Account, Event, Login, Support, Usage
 from schemas.vocabulary import Reason
 
 NOW = 100 * DAY_MS
-IDS = {"tenant": "acme", "user_id": "u1"}
+IDS: dict[str, Any] = {"tenant": "acme", "user_id": "u1"}
 
 
 def login(days_ago: float, **fields: Any) -> Login:

@@ -166,8 +166,15 @@ def test_what_no_fact_states_is_found_in_chinese(text: str, rule: Rule) -> None:
 
 @pytest.mark.parametrize(
     ("slot", "value"),
-    [("name", "<b>Ann</b>"), ("name", "evil.com"), ("feature", "90% off"), ("link", "javascript:alert()")]
-    + [("link", "https://acme.example/ x"), ("offer", "see evil.com"), ("logins_7d", "3 free months")],
+    [
+        ("name", "<b>Ann</b>"),
+        ("name", "evil.com"),
+        ("feature", "90% off"),
+        ("link", "javascript:alert()"),
+        ("link", "https://acme.example/ x"),
+        ("offer", "see evil.com"),
+        ("logins_7d", "3 free months"),
+    ],
 )
 def test_a_hostile_fact_covers_nothing(slot: str, value: str) -> None:
     assert not may_state(slot, value)
@@ -215,8 +222,23 @@ def test_an_invented_number_is_found_anywhere(
 @given(
     places,
     st.sampled_from(
-        ["https://evil.example", "http://evil.com/a", " evil.com ", " www.evil.example ", "bob@evil.example"]
-        + ["<b>", "</p>", "[see](it)", "**", "{{name}}", "<|return|>", "`", "\u202e", "\x07", "&lt;"]
+        [
+            "https://evil.example",
+            "http://evil.com/a",
+            " evil.com ",
+            " www.evil.example ",
+            "bob@evil.example",
+            "<b>",
+            "</p>",
+            "[see](it)",
+            "**",
+            "{{name}}",
+            "<|return|>",
+            "`",
+            "\u202e",
+            "\x07",
+            "&lt;",
+        ]
     ),
 )
 def test_an_invented_link_or_markup_is_found_anywhere(
@@ -236,8 +258,16 @@ def test_an_invented_link_or_markup_is_found_anywhere(
             " guaranteed ",
             " a full refund ",
             " half price ",
+            "免费一个月",
+            "五折",
+            "全额退款",
+            "保证解决",
+            "赠送礼品",
+            "$100",
+            "€5",
+            "限时优惠",
+            "三十天",
         ]
-        + ["免费一个月", "五折", "全额退款", "保证解决", "赠送礼品", "$100", "€5", "限时优惠", "三十天"]
     ),
 )
 def test_an_invented_offer_is_found_anywhere(
