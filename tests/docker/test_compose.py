@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import pytest
-import yaml
 
 from schemas.topics import TOPICS
 from streams.settings import Settings, variable
@@ -21,7 +20,7 @@ COMPOSE = DOCKER / "compose.yaml"
 DOCKERFILE = DOCKER / "Dockerfile"
 BIN = Path(sys.executable).parent
 
-SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]
+SERVICES: dict[str, dict[str, Any]] = msgspec.yaml.decode(COMPOSE.read_bytes())["services"]
 BY_NAME = pytest.mark.parametrize("name", SERVICES)
 ONE_SHOT = {"topics"}
 ENDS_WHEN_IT_CANNOT_WORK = {"composer", "ticker"}
