@@ -9,7 +9,6 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -18,7 +17,6 @@ from typing import NoReturn
 from msgspec import Struct
 from py4j.protocol import Py4JError
 from pyflink.common import Configuration
-from pyflink.common.job_client import JobClient
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
@@ -86,8 +84,8 @@ def start(
     return env, StreamTableEnvironment.create(env)
 
 
-def run(submit: Callable[[], JobClient], on_started: Callable[[JobClient], None]) -> None:
-    """Submits a job and keeps it until SIGTERM or SIGINT; then cancels it. Its checkpoints stay.
+def run(env: StreamExecutionEnvironment) -> None:
+    """Runs the job of `env` until SIGTERM or SIGINT; then cancels it. Its checkpoints stay.
 
     Raises:
         UnavailableError: the job ended by itself, or its JVM died.
@@ -99,22 +97,17 @@ def run(submit: Callable[[], JobClient], on_started: Callable[[JobClient], None]
 
     signal.signal(signal.SIGTERM, told)
     signal.signal(signal.SIGINT, told)
-    client: JobClient | None = None
     try:
-        client = submit()
-        on_started(client)
+        client = env.execute_async()
         while not stop:
-            status = client.get_job_status().result()
-            if status.name in ("FAILED", "CANCELED", "FINISHED"):
-                raise UnavailableError(f"the Flink job ended: {status.name.lower()}")
+            status = client.get_job_status().result().name
+            if status in ("FAILED", "CANCELED", "FINISHED"):
+                raise UnavailableError(f"the Flink job ended: {status.lower()}")
             time.sleep(_STOP_POLL_S)
+        client.cancel().result()
     except (Py4JError, OSError) as error:
         if not stop:  # a signal to the whole process group takes the JVM along
             raise UnavailableError(f"the JVM of Flink has died: {error}") from error
-    finally:
-        if client is not None:
-            with suppress(Py4JError, OSError):
-                client.cancel().result()
 
 
 def leave(status: int) -> NoReturn:

@@ -1,0 +1,167 @@
+"""The main job: events in, crossings and held decisions out. `python -m streams.flink.job`.
+
+Kafka, four topics ─ watermark of each partition, in the JVM
+  └─ judge: batches, in a Python process beside the JVM
+       └─ the first record of each (user, once), in the JVM
+            └─ one keyed operator a user, in a thread of the JVM ─ decisions, crossings, events.rejected
+"""
+
+import sys
+
+from pyflink.common import Types
+from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.table import DataTypes, Schema, StreamTableEnvironment
+
+from schemas.codec import MAX_AHEAD_MS
+from schemas.errors import HoldfastError
+from schemas.topics import CROSSINGS, DECISIONS, EVENT_TOPICS, REJECTED
+from streams.flink.environment import Cluster, leave, run, start
+from streams.flink.keyed import OUTPUT, Lives
+from streams.flink.validate import judge
+from streams.settings import Settings, load_settings
+from streams.topics import ensure_topics
+
+NAME = "decisions"
+KEYED_OPERATOR = "lives"
+DEDUP_TTL = "2 h"
+"""Processing time. A record that comes again later goes to the operator again, and changes nothing."""
+_OUT_TOPICS = (DECISIONS, CROSSINGS, REJECTED)
+
+
+def cluster(settings: Settings) -> Cluster:
+    """Where the main job runs."""
+    return Cluster(
+        name=NAME,
+        rest_port=settings.flink_port,
+        state_dir=settings.work_dir / "checkpoints" / NAME,
+        log_dir=settings.work_dir / "logs",
+        jars_dir=settings.jars_dir / "flink",
+        parallelism=settings.parallelism,
+        checkpoint_interval_ms=settings.checkpoint_interval_ms,
+    )
+
+
+def build(
+    env: StreamExecutionEnvironment,
+    tables: StreamTableEnvironment,
+    settings: Settings,
+    lives: Lives,
+) -> None:
+    """Adds the job to `env`."""
+    tables.get_config().set("table.local-time-zone", "UTC")
+    tables.get_config().set("table.exec.state.ttl", DEDUP_TTL)
+    tables.create_temporary_function("judge", judge)
+    tables.execute_sql(_source(settings))
+    tables.execute_sql(_sink(settings))
+    rows = tables.to_data_stream(tables.sql_query(FIRST))
+    published = (
+        rows.key_by(lambda row: row[0], key_type=Types.STRING())
+        .process(lives, output_type=OUTPUT)
+        .name(KEYED_OPERATOR)
+        .uid(KEYED_OPERATOR)
+    )
+    schema = Schema.new_builder()
+    schema.column("topic", DataTypes.STRING()).column("key", DataTypes.BYTES()).column(
+        "value", DataTypes.BYTES()
+    )
+    inserts = tables.create_statement_set()
+    inserts.add_insert("published", tables.from_data_stream(published, schema.build()))
+    inserts.attach_as_datastream()
+
+
+def _source(settings: Settings) -> str:
+    behind_s = (settings.watermark_bound_ms + 1) / 1000
+    return f"""
+        CREATE TEMPORARY TABLE events (
+            `key` BYTES,
+            `value` BYTES,
+            `topic` STRING NOT NULL METADATA VIRTUAL,
+            `partition` INT NOT NULL METADATA VIRTUAL,
+            `offset` BIGINT NOT NULL METADATA VIRTUAL,
+            `appended` TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL,
+            `arrived` AS PROCTIME(),
+            `time` AS {_EVENT_TIME},
+            WATERMARK FOR `time` AS `time` - INTERVAL '{behind_s:.3f}' SECOND(3)
+        ) WITH (
+            'connector' = 'kafka',
+            'topic' = '{";".join(topic.name for topic in EVENT_TOPICS)}',
+            'properties.bootstrap.servers' = '{settings.bootstrap_servers}',
+            'properties.group.id' = 'holdfast-{NAME}',
+            'properties.fetch.max.wait.ms' = '5',
+            'properties.max.partition.fetch.bytes' = '{max(t.max_bytes for t in EVENT_TOPICS)}',
+            'scan.startup.mode' = 'earliest-offset',
+            'key.format' = 'raw',
+            'key.fields' = 'key',
+            'value.format' = 'raw',
+            'value.fields-include' = 'EXCEPT_KEY'
+        )"""
+
+
+# What moves event time: a whole number at the top of a JSON object, unless it is too far ahead of the
+# broker's clock and no replay says so. SQL's functions give NULL on anything else, which moves nothing.
+_JSON = "CAST(`value` AS STRING)"
+_TIME = f"TO_TIMESTAMP_LTZ(TRY_CAST(JSON_VALUE({_JSON}, '$.ts') AS BIGINT), 3)"
+_EVENT_TIME = f"""CASE
+                WHEN {_TIME} <= `appended` + INTERVAL '{MAX_AHEAD_MS // 60_000}' MINUTE THEN {_TIME}
+                WHEN JSON_VALUE({_JSON}, '$.replay.until') IS NOT NULL THEN {_TIME}
+            END"""
+
+FIRST = """
+    SELECT `user`, `key`, `payload`, `rejected` FROM (
+        SELECT *, ROW_NUMBER() OVER (PARTITION BY `user`, `once` ORDER BY `arrived`) AS `turn` FROM (
+            SELECT
+                `judged`.`user` AS `user`,
+                `judged`.`once` AS `once`,
+                `key`,
+                COALESCE(`judged`.`dead_letter`, `value`) AS `payload`,
+                `judged`.`dead_letter` IS NOT NULL AS `rejected`,
+                `arrived`
+            FROM (
+                SELECT
+                    `key`, `value`, `arrived`,
+                    judge(`topic`, `partition`, `offset`, `appended`, `key`, `value`) AS `judged`
+                FROM events
+            )
+        )
+        WHERE `user` IS NOT NULL
+    )
+    WHERE `turn` = 1"""
+
+
+def _sink(settings: Settings) -> str:
+    return f"""
+        CREATE TEMPORARY TABLE published (
+            `topic` STRING NOT NULL METADATA,
+            `key` BYTES,
+            `value` BYTES
+        ) WITH (
+            'connector' = 'kafka',
+            'topic' = '{";".join(topic.name for topic in _OUT_TOPICS)}',
+            'properties.bootstrap.servers' = '{settings.bootstrap_servers}',
+            'properties.linger.ms' = '0',
+            'properties.max.request.size' = '{max(topic.max_bytes for topic in _OUT_TOPICS)}',
+            'properties.delivery.timeout.ms' = '120000',
+            'sink.delivery-guarantee' = 'at-least-once',
+            'key.format' = 'raw',
+            'key.fields' = 'key',
+            'value.format' = 'raw',
+            'value.fields-include' = 'EXCEPT_KEY'
+        )"""
+
+
+def main() -> None:
+    """Runs the job until SIGTERM; exit status 1 and one line where something that it needs is not there."""
+    try:
+        settings = load_settings()
+        ensure_topics(settings.bootstrap_servers)
+        env, tables = start(cluster(settings))
+        build(env, tables, settings, Lives())
+        run(env)
+    except HoldfastError as error:
+        print(f"holdfast {NAME}: {error}", file=sys.stderr)
+        leave(1)
+    leave(0)
+
+
+if __name__ == "__main__":
+    main()

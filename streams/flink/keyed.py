@@ -1,0 +1,86 @@
+"""The keyed operator: one user's life in Flink's state, woken by event-time timers."""
+
+import time
+from collections.abc import Iterable, Iterator
+
+import msgspec
+from pyflink.common import Row, Types
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext, TimerService
+from pyflink.datastream.state import ValueStateDescriptor
+
+from operators.lifecycle import Lifecycle, Settled, UserState
+from schemas.errors import UnavailableError
+from schemas.topics import REJECTED
+from streams import flow
+
+_BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
+OUTPUT = Types.ROW_NAMED(["topic", "key", "value"], [Types.STRING(), _BYTES, _BYTES])
+_decoder = msgspec.msgpack.Decoder(UserState)
+_encoder = msgspec.msgpack.Encoder()
+
+
+class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
+    """Takes rows (user, key, value, rejected) and gives rows (topic, key, value) to publish.
+
+    A timer stands at the user's next change and nowhere else. `care_on_rise` names the tenants who
+    have a care script sent on the best tier.
+    """
+
+    def __init__(self, care_on_rise: frozenset[str] = frozenset(), in_thread: bool = True) -> None:
+        self._care_on_rise = care_on_rise
+        self._in_thread = in_thread
+        self._watermark_ms: int | None = None
+        self._detected_ms = 0.0
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        if self._in_thread and "embedded" not in type(runtime_context).__module__:
+            raise UnavailableError(
+                "Flink does not run the keyed operator in thread mode, and would be too slow"
+            )
+        self._state = runtime_context.get_state(ValueStateDescriptor("user", _BYTES))
+
+    def process_element(self, row: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
+        user, key, value, rejected = row
+        if rejected:
+            yield Row(REJECTED.name, key, value)
+            return
+        timers = ctx.timer_service()
+        life, state = self._life(user), self._load()
+        after, settled = flow.step(life, state, value, timers.current_watermark())
+        self._keep(life, state, after, timers)
+        yield from _published(settled, time.time() * 1000)
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
+        timers = ctx.timer_service()
+        watermark_ms = timers.current_watermark()
+        if watermark_ms != self._watermark_ms:
+            # Every timer that one watermark lets fire was detected when the first of them fired.
+            self._watermark_ms, self._detected_ms = watermark_ms, time.time() * 1000
+        life, state = self._life(ctx.get_current_key()), self._load()
+        after, settled = life.wake(state, watermark_ms)
+        self._keep(life, state, after, timers)
+        yield from _published(settled, self._detected_ms)
+
+    def _life(self, user: str) -> Lifecycle:
+        return Lifecycle(user, care_on_rise=user.partition("/")[0] in self._care_on_rise)
+
+    def _load(self) -> UserState:
+        kept = self._state.value()
+        return Lifecycle.start() if kept is None else _decoder.decode(kept)
+
+    def _keep(self, life: Lifecycle, before: UserState, after: UserState, timers: TimerService) -> None:
+        if after is before:
+            return
+        self._state.update(_encoder.encode(after))
+        old, new = life.due(before), life.due(after)
+        if old == new:
+            return
+        if old is not None:
+            timers.delete_event_time_timer(old)
+        if new is not None:
+            timers.register_event_time_timer(new)
+
+
+def _published(settled: Iterable[Settled], detected_ms: float) -> Iterator[Row]:
+    for one in settled:
+        yield Row(*flow.settle(one, detected_ms, time.time() * 1000))
