@@ -1,5 +1,6 @@
 """Creates the topics of the one table of topics on a broker, embedded or your own."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -76,6 +77,7 @@ def _check(admin: KafkaAdminClient, partitions: dict[Topic, int]) -> None:
 @contextmanager
 def _admin(bootstrap_servers: str, timeout_s: float = TIMEOUT_S) -> Iterator[KafkaAdminClient]:
     timeout_ms = int(timeout_s * 1000)
+    _knock(bootstrap_servers, timeout_s)
     try:
         admin = KafkaAdminClient(
             bootstrap_servers=bootstrap_servers.split(","),
@@ -88,3 +90,19 @@ def _admin(bootstrap_servers: str, timeout_s: float = TIMEOUT_S) -> Iterator[Kaf
             admin.close()
     except (KafkaError, OSError) as error:
         raise UnavailableError(f"Kafka at {bootstrap_servers} does not answer: {error}") from error
+
+
+def _knock(bootstrap_servers: str, timeout_s: float) -> None:
+    """Fail at once where nobody listens: the client would try again and again until its time is over."""
+    problem: OSError | None = None
+    for server in bootstrap_servers.split(","):
+        host, _, port = server.strip().rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout_s).close()
+        except ValueError:
+            raise InputError(f"{server!r} is no address of a broker, expected host:port") from None
+        except OSError as error:
+            problem = error
+        else:
+            return
+    raise UnavailableError(f"Kafka at {bootstrap_servers} does not answer: {problem}")

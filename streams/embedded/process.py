@@ -53,6 +53,14 @@ def start(argv: list[str], env: Mapping[str, str], work_dir: Path, name: str, lo
     )
 
 
+def lives(pid: int) -> bool:
+    """Whether the process that was started as `pid` just now still runs."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def find(work_dir: Path) -> dict[str, Found]:
     """The components of `work_dir` that have living processes."""
     found: dict[str, Found] = {}

@@ -182,6 +182,7 @@ class _Ascent:
         self._begun_s = time.monotonic()
         self._deadline_s: dict[str, float] = {}
         self._healthy: set[str] = set()
+        self._started: dict[str, int] = {}
 
     def run(self) -> None:
         found = process.find(self._stack.settings.work_dir)
@@ -239,7 +240,7 @@ class _Ascent:
             return
         launch = component.launch(stack.settings)
         try:
-            process.start(
+            self._started[component.name] = process.start(
                 launch.argv, launch.env, stack.settings.work_dir, component.name, stack.log(component)
             )
         except OSError as error:
@@ -251,8 +252,7 @@ class _Ascent:
         external = component.external(stack.settings)
         log = stack.log(component)
         problem = component.check(stack.settings)
-        there = process.find(stack.settings.work_dir).get(component.name)
-        if not external and (there is None or there.main is None):
+        if not external and not self._lives(component):
             raise UnavailableError(f"{component.name} ended while starting: {_last_line(log)} (log: {log})")
         if problem is None:
             component.ready(stack.settings)
@@ -262,13 +262,20 @@ class _Ascent:
         if external:
             raise UnavailableError(f"{component.name}: {problem}")
         if time.monotonic() > self._deadline_s[component.name]:
-            if there is not None:
+            if there := process.find(stack.settings.work_dir).get(component.name):
                 process.stop(there, component.stops_within_s)
             raise UnavailableError(
                 f"{component.name} did not become healthy within {component.healthy_within_s:.0f} s: "
                 f"{problem} (log: {log})"
             )
         self._tell(component, "waiting")
+
+    def _lives(self, component: Component) -> bool:
+        """Just after the start a process shows no environment, and is known by its pid alone."""
+        pid = self._started.get(component.name)
+        if pid is not None:
+            return process.lives(pid)
+        return _main(process.find(self._stack.settings.work_dir), component) is not None
 
     def _tell(self, component: Component, state: Literal["starting", "waiting", "healthy"]) -> None:
         self._on_progress(

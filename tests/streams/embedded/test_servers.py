@@ -113,9 +113,7 @@ def test_what_was_published_survives_a_kill_of_the_broker(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("name", ["redis", "triton"])
-def test_a_killed_server_comes_back_where_it_was_and_the_others_are_left_alone(
-    stack: Stack, name: str
-) -> None:
+def test_a_killed_server_comes_back_and_the_others_are_left_alone(stack: Stack, name: str) -> None:
     before = {status.name: (status.pid, status.ports) for status in stack.status()}
     kill(stack, name)
 

@@ -26,19 +26,11 @@ while True:
 """
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);" + SERVER
 # Starts a child that lives on when its parent is killed.
-PARENT = (
-    "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"
-    + SERVER
-)
+CHILD = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"
+PARENT = f"import subprocess, sys; {CHILD}{SERVER}"
 
 
-def toy(
-    name: str = "toy",
-    code: str = SERVER,
-    port: str = "redis_port",
-    needs: tuple[str, ...] = (),
-    **more: object,
-) -> Component:
+def toy(name: str = "toy", code: str = SERVER, port: str = "redis_port", **more: object) -> Component:
     def launch(settings: Settings) -> Launch:
         ready(settings).unlink(missing_ok=True)
         argv = [sys.executable, "-c", code, str(getattr(settings, port)), str(ready(settings))]
@@ -51,7 +43,7 @@ def toy(
         return None if ready(settings).exists() else "not ready"
 
     fields: dict[str, object] = {"healthy_within_s": 30.0, "stops_within_s": 5.0, **more}
-    return Component(name=name, launch=launch, check=check, ports=(port,), needs=needs, **fields)  # type: ignore[arg-type]  # the fields vary by test
+    return Component(name=name, launch=launch, check=check, ports=(port,), **fields)  # type: ignore[arg-type]  # the fields vary by test
 
 
 MakeStack = Callable[..., Stack]
