@@ -11,7 +11,7 @@ from streams.commands import checking, decisions, demo, sending, stack, train
 from streams.commands.output import fail
 
 app = typer.Typer(
-    help="Keeps customers of a SaaS product from leaving: who grows less active is seen in time, and written to.",
+    help="Keeps customers of a SaaS product: who grows less active is seen in time, and written to.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

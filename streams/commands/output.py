@@ -3,14 +3,21 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from schemas.errors import HoldfastError
 from schemas.events import LAST_TS_MS
@@ -32,7 +39,7 @@ def epoch_ms(text: str) -> int:
             value = int(text)
         else:
             time = datetime.fromisoformat(text)
-            value = round((time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp() * 1000)
+            value = round((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
     except (ValueError, OverflowError):
         value = -1
     if not 0 <= value <= LAST_TS_MS:
@@ -46,7 +53,7 @@ def day(ts_ms: int) -> str:
     >>> day(1_700_000_000_000)
     '2023-11-14 22:13:20'
     """
-    return datetime.fromtimestamp(ts_ms / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+    return datetime.fromtimestamp(ts_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines, and nothing else, on stdout.")]
@@ -64,7 +71,9 @@ Until = Annotated[
 ]
 Dataset = Annotated[
     str | None,
-    typer.Option("--dataset", metavar="NAME", help="The dataset that FILE is, where its columns leave it open."),
+    typer.Option(
+        "--dataset", metavar="NAME", help="The dataset that FILE is, where its columns leave it open."
+    ),
 ]
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +10,8 @@ from schemas.errors import InputError
 from schemas.events import Replay
 from streams.commands.output import AsJson, Dataset, File, Until, day, notice, out, print_json, progress
 from streams.datasets import read_events
-from streams.producer import Sent, send as send_records
+from streams.producer import Sent
+from streams.producer import send as send_records
 from streams.sending import Disorder, Span, in_order, outgoing, span
 from streams.settings import Settings, load_settings
 
@@ -76,7 +76,9 @@ def send(
         duplicates=duplicates, shuffle=shuffle, seed=seed, bound_ms=settings.watermark_bound_ms
     )
     if history:
-        sent, end = send_history(settings, lambda: read_events(file, dataset), until, compose, disorder, speed)
+        sent, end = send_history(
+            settings, lambda: read_events(file, dataset), until, compose, disorder, speed
+        )
     else:
         sent, end = _send_live(settings, lambda: read_events(file, dataset), disorder, speed), None
     rate = round(sent.events / sent.elapsed_s) if sent.elapsed_s else None

@@ -36,7 +36,9 @@ def started_up(stack: Stack, only: list[str] | None = None) -> Settings:
         bar = shown.add_task("starting", total=None)
 
         def tell(step: Progress) -> None:
-            shown.update(bar, description=f"{step.name}: {step.state}", completed=step.healthy, total=step.total)
+            shown.update(
+                bar, description=f"{step.name}: {step.state}", completed=step.healthy, total=step.total
+            )
             if shown.disable and step.state == "healthy":
                 notice(f"{step.name} is healthy after {step.elapsed_s:.1f} s ({step.healthy}/{step.total})")
 
