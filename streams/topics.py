@@ -47,6 +47,16 @@ def answers(bootstrap_servers: str, timeout_s: float = 1.0) -> bool:
     return True
 
 
+def group_state(bootstrap_servers: str, group: str) -> str:
+    """The state of a consumer group, in Kafka's words; `Stable` is one whose members have their partitions.
+
+    Raises:
+        UnavailableError: the broker does not answer.
+    """
+    with _admin(bootstrap_servers) as admin:
+        return str(admin.describe_groups([group])[group]["group_state"])
+
+
 def _creation(topic: Topic) -> dict[str, Any]:
     configs = {
         "cleanup.policy": "delete",

@@ -11,8 +11,13 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from inference.tritonserver import command
+from schemas.errors import UnavailableError
 from streams.embedded.component import Component, Launch
 from streams.settings import Settings
+from streams.topics import group_state
+
+COMPOSER_GROUP = "holdfast-composer"
+"""The composer's own constant, repeated: importing it would load Faust for every look at the stack."""
 
 _TIMEOUT_S = 1.0
 
@@ -67,6 +72,15 @@ def _lives(settings: Settings) -> str | None:
     return None
 
 
+def _composes(settings: Settings) -> str | None:
+    """None when the composer has its partitions of the crossings."""
+    try:
+        state = group_state(settings.bootstrap_servers, COMPOSER_GROUP)
+    except UnavailableError as error:
+        return str(error)
+    return None if state == "Stable" else f"its consumer group is {state}"
+
+
 def _job(name: str, module: str, port: str, needs: tuple[str, ...]) -> Component:
     return Component(
         name=name,
@@ -97,6 +111,6 @@ TRITON = Component(
 OURS = (
     _job("flink", "streams.flink.job", "flink_port", ("broker",)),
     _job("sequences", "streams.flink.sequences", "sequences_port", ("broker", "redis")),
-    _agent("composer", "streams.agents", ("broker", "redis", "triton")),
+    _agent("composer", "streams.agents", ("broker", "redis", "triton"), _composes),
     _agent("ticker", "streams.agents.ticker", ("broker",)),
 )

@@ -56,7 +56,7 @@ def start(argv: list[str], env: Mapping[str, str], work_dir: Path, name: str, lo
 def lives(pid: int) -> bool:
     """Whether the process that was started as `pid` just now still runs."""
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

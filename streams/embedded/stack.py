@@ -1,6 +1,7 @@
 """Brings the stack up, takes it down, and says how it is."""
 
 import fcntl
+import re
 import shutil
 import socket
 import time
@@ -253,7 +254,7 @@ class _Ascent:
         log = stack.log(component)
         problem = component.check(stack.settings)
         if not external and not self._lives(component):
-            raise UnavailableError(f"{component.name} ended while starting: {_last_line(log)} (log: {log})")
+            raise UnavailableError(f"{component.name} ended while starting: {_last_words(log)} (log: {log})")
         if problem is None:
             component.ready(stack.settings)
             self._healthy.add(component.name)
@@ -323,10 +324,12 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _last_line(log: Path) -> str:
-    """The last line that a dead process wrote, as far as it fits a line."""
+def _last_words(log: Path) -> str:
+    """The line in which a dead process said why it ended: the last that speaks of an error, else the last."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError:
         return "it wrote nothing"
-    return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "it wrote nothing")
+    said = [line.strip()[:300] for line in lines if line.strip()]
+    errors = [line for line in said if re.search(r"error|fatal", line, re.IGNORECASE)]
+    return (errors or said or ["it wrote nothing"])[-1]
