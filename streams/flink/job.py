@@ -17,12 +17,12 @@ from schemas.errors import HoldfastError
 from schemas.topics import CROSSINGS, DECISIONS, EVENT_TOPICS, REJECTED
 from streams.flink.environment import Cluster, leave, run, start
 from streams.flink.keyed import OUTPUT, Lives
+from streams.flink.rest import KEYED_OPERATOR
 from streams.flink.validate import judge
 from streams.settings import Settings, load_settings
 from streams.topics import ensure_topics
 
 NAME = "decisions"
-KEYED_OPERATOR = "lives"
 DEDUP_TTL = "2 h"
 """Processing time. A record that comes again later goes to the operator again, and changes nothing."""
 _OUT_TOPICS = (DECISIONS, CROSSINGS, REJECTED)

@@ -14,6 +14,8 @@ from schemas.topics import REJECTED
 from streams import flow
 
 _BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
+# PyFlink hands a state of plain bytes over one by one, as numbers; a pickled one goes as it is.
+_STATE = Types.PICKLED_BYTE_ARRAY()
 OUTPUT = Types.ROW_NAMED(["topic", "key", "value"], [Types.STRING(), _BYTES, _BYTES])
 _decoder = msgspec.msgpack.Decoder(UserState)
 _encoder = msgspec.msgpack.Encoder()
@@ -37,7 +39,7 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
             raise UnavailableError(
                 "Flink does not run the keyed operator in thread mode, and would be too slow"
             )
-        self._state = runtime_context.get_state(ValueStateDescriptor("user", _BYTES))
+        self._state = runtime_context.get_state(ValueStateDescriptor("user", _STATE))
 
     def process_element(self, row: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         user, key, value, rejected = row

@@ -1,0 +1,95 @@
+"""What a running Flink job says about itself over its REST port."""
+
+import json
+import time
+from collections.abc import Callable
+from http.client import HTTPException
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+from schemas.errors import UnavailableError
+
+KEYED_OPERATOR = "lives"
+_TIMEOUT_S = 5.0
+_POLL_S = 0.1
+
+
+class Rest:
+    """The one job behind REST port `port` on this machine.
+
+    Every method raises `UnavailableError` where Flink does not answer, or no job is there.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._base = f"http://127.0.0.1:{port}"
+
+    def state(self) -> str:
+        """Flink's word: `RUNNING`, `RESTARTING`, … ; `STARTING` until all its tasks run."""
+        job = self._job()
+        state, tasks = str(job["state"]), job["tasks"]
+        return "STARTING" if state == "RUNNING" and tasks["running"] < tasks["total"] else state
+
+    def watermark_ms(self, operator: str = KEYED_OPERATOR) -> int | None:
+        """Event time (ms) up to which all instances of `operator` have done all there is to do.
+
+        None until event time has begun there.
+        """
+        job = self._job()["jid"]
+        metric = f"{operator}.currentOutputWatermark"
+        for vertex in self._get(f"/jobs/{job}")["vertices"]:
+            path = f"/jobs/{job}/vertices/{vertex['id']}/subtasks/metrics"
+            if metric in {known["id"] for known in self._get(path)}:
+                found = self._get(f"{path}?get={metric}&agg=min")
+                least = int(found[0]["min"]) if found and "min" in found[0] else None
+                return least if least is not None and least > -(1 << 62) else None
+        return None
+
+    def checkpoint_triggered_ms(self) -> int | None:
+        """When (epoch ms) the newest complete checkpoint of this run was triggered."""
+        found = self._get(f"/jobs/{self._job()['jid']}/checkpoints")["latest"]["completed"]
+        return None if found is None else int(found["trigger_timestamp"])
+
+    def wait_running(self, timeout_s: float) -> None:
+        """Waits until all tasks run."""
+        self._wait(lambda: self.state() == "RUNNING", timeout_s, "run")
+
+    def wait_watermark(self, ts: int, timeout_s: float) -> None:
+        """Waits until every boundary up to `ts` (epoch ms) has been evaluated."""
+        self._wait(lambda: (self.watermark_ms() or ts - 1) >= ts, timeout_s, f"reach event time {ts}")
+
+    def wait_checkpoint_after(self, now_ms: float, timeout_s: float) -> None:
+        """Waits for a checkpoint triggered after `now_ms` (epoch ms), when all that came out before is kept."""
+        self._wait(lambda: (self.checkpoint_triggered_ms() or 0) > now_ms, timeout_s, "complete a checkpoint")
+
+    def _wait(self, done: Callable[[], bool], timeout_s: float, what: str) -> None:
+        end = time.monotonic() + timeout_s
+        while True:
+            try:
+                if done():
+                    return
+                problem = ""
+            except UnavailableError as error:
+                problem = f": {error}"
+            if time.monotonic() > end:
+                raise UnavailableError(
+                    f"the Flink job at {self._base} did not {what} in {timeout_s:g} s{problem}"
+                )
+            time.sleep(_POLL_S)
+
+    def _job(self) -> dict[str, Any]:
+        jobs = self._get("/jobs/overview")["jobs"]
+        if not jobs:
+            raise UnavailableError(f"Flink at {self._base} has no job yet")
+        newest: dict[str, Any] = max(jobs, key=lambda job: job["start-time"])
+        return newest
+
+    def _get(self, path: str) -> Any:
+        try:
+            with urlopen(self._base + path, timeout=_TIMEOUT_S) as answer:
+                return json.load(answer)
+        except HTTPError as error:
+            error.close()
+            raise UnavailableError(f"Flink at {self._base} answers {error.code} to {path}") from None
+        except (OSError, HTTPException, ValueError) as error:
+            raise UnavailableError(f"Flink at {self._base} does not answer: {error}") from error
