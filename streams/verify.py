@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 from kafka import KafkaAdminClient, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, RetriableError
 from msgspec import Struct
 
 from schemas.codec import encode
@@ -118,7 +118,10 @@ def _await_committed(servers: str, groups: Iterable[str], on_wait: Callable[[str
 
 
 def _behind(admin: KafkaAdminClient, group: str, ends: dict[TopicPartition, int]) -> int:
-    committed = admin.list_group_offsets([group])[group]
+    try:
+        committed = admin.list_group_offsets([group])[group]
+    except RetriableError:  # nobody of the group has committed anything yet
+        committed = {}
     offsets = {place: found.offset for place, found in committed.items()}
     return sum(max(0, end - max(0, offsets.get(place, 0))) for place, end in ends.items())
 

@@ -1,13 +1,18 @@
 """`holdfast train`: models that the project trains itself."""
 
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from inference.tritonserver import MODEL, MODEL_REPOSITORY
 from schemas.errors import InputError
+from streams.commands.output import AsJson, notice, out, print_json, progress
+from streams.settings import load_settings
 
 app = typer.Typer(help="Train the models that holdfast makes itself.", no_args_is_help=True)
-EXTRA = ("torch", "transformers", "onnx", "tokenizers")
+_EXTRA = ("onnx", "tokenizers", "torch", "transformers")
 
 
 @app.callback()
@@ -15,10 +20,43 @@ def _group() -> None:
     """Train the models that holdfast makes itself."""
 
 
-def needs_extra() -> None:
-    """Say which command installs what is missing, if something is."""
-    missing = [name for name in EXTRA if find_spec(name) is None]
+@app.command()
+def nano(
+    target: Annotated[
+        Path | None,
+        typer.Option("--target", help="Folder for the model; that of the model repository if none."),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="Fewer steps than the default, to try.")
+    ] = None,
+    threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Train the small language model that the embedded Triton serves, and export it.
+
+    Takes half an hour on one thread, and needs the extra `train`. Interrupted, it goes on from its last checkpoint when called again.
+
+    Example: holdfast train nano --threads 2
+    """
+    missing = [name for name in _EXTRA if find_spec(name) is None]
     if missing:
         raise InputError(
-            f"training needs {', '.join(missing)}: install them with  uv pip install -e '.[train]'"
+            f"training needs {', '.join(missing)}: install the extra with  uv pip install -e '.[train]'"
         )
+    from inference.training.nano import STEPS, main  # torch takes seconds, and is an extra
+
+    with progress() as shown:
+        bar = shown.add_task("starting", total=None)
+
+        def report(stage: str, done: int, total: int, remark: str) -> None:
+            shown.update(bar, description=f"{stage} {remark}".strip(), completed=done, total=total)
+            if shown.disable:
+                notice(f"{stage}: {done}/{total} {remark}")
+
+        folder = target or MODEL_REPOSITORY / MODEL / "1"
+        work_dir = load_settings().work_dir / "train"
+        metrics = main(work_dir, folder, steps=steps or STEPS, threads=threads, report=report)
+    if as_json:
+        print_json(metrics)
+        return
+    out.print(f"the model and its card are in {folder}")
