@@ -121,5 +121,6 @@ BROKER = Component(
     ready=create_topics,
     ports=("broker_port", "controller_port"),
     address="bootstrap_servers",
+    healthy_within_s=120.0,
     stops_within_s=20.0,
 )

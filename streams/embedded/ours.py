@@ -88,7 +88,7 @@ def _job(name: str, module: str, port: str, needs: tuple[str, ...]) -> Component
         check=partial(_job_runs, port),
         ports=(port,),
         needs=needs,
-        healthy_within_s=120.0,
+        healthy_within_s=180.0,
         follows_settings=True,
     )
 
