@@ -142,8 +142,8 @@ def whole(one: Published) -> RenderableType:
     skipped = "".join(f"\n[dim]{rung}: {escape(why)}[/]" for rung, why in decision.fallbacks.items())
     return Panel(
         f"{escape(script.text)}\n\n[dim]{script.rung} by {escape(script.model)} "
-        f"{escape(script.model_version)}, written {script.age_ms:.0f} ms before; published {one.took_ms:.1f} ms after detection "
-        f"({steps} ms)[/]{skipped}",
+        f"{escape(script.model_version)}, written {script.age_ms:.0f} ms before; "
+        f"published {one.took_ms:.1f} ms after detection ({steps} ms)[/]{skipped}",
         title=f"{escape(decision.user_id)}: {decision.from_tier} → {decision.to_tier}, "
         f"{decision.activity:.1f} %, {decision.strategy}, {script.locale}",
         title_align="left",

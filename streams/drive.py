@@ -87,7 +87,12 @@ class Drive:
         if self._failure is not None:
             raise self._failure
 
-    def is_measured(self, append_ms: int) -> bool:
+    @staticmethod
+    def now_ms() -> float:
+        """The clock that all of it goes by, epoch ms."""
+        return time.time() * 1000
+
+    def is_measured(self, append_ms: float) -> bool:
         """Whether a decision of that time belongs to what is measured, and not to the warm-up."""
         return append_ms >= self.live_from_ms + self._load.warm_up_s * 1000
 

@@ -34,7 +34,8 @@ def nano(
 ) -> None:
     """Train the small language model that the embedded Triton serves, and export it.
 
-    Takes half an hour on one thread, and needs the extra `train`. Interrupted, it goes on from its last checkpoint when called again.
+    Takes half an hour on one thread, and needs the extra `train`. Interrupted, it goes on
+    from its last checkpoint when called again.
 
     Example: holdfast train nano --threads 2
     """

@@ -1,0 +1,40 @@
+"""`python -m benchmarks`: one command for each thing that is measured."""
+
+import logging
+import sys
+
+import typer
+
+from benchmarks import latency
+from schemas.errors import HoldfastError
+from streams.commands.output import fail
+
+app = typer.Typer(
+    help="Measure holdfast on this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _group() -> None:
+    """Measure holdfast on this machine."""
+
+
+app.command()(latency.latency)
+
+
+def main() -> None:
+    """Run the command; an error that a person can mend is one line on stderr and exit status 1."""
+    for name in ("kafka", "aiokafka"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        app()
+    except HoldfastError as error:
+        fail(error)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

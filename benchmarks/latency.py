@@ -1,0 +1,195 @@
+"""`python -m benchmarks latency`: detection to publication, under an open load of live events.
+
+Detection is when the operator's watermark passed the boundary, publication the broker's append time of the
+decision. The events go out at their own times whatever the stream does, so a stall shows in full. The first
+seconds, in which the JVM still compiles, are driven at the same load and left out.
+"""
+
+import os
+import platform
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import psutil
+import typer
+from msgspec import Struct
+from rich.table import Table
+
+from schemas.decision import Decision
+from schemas.vocabulary import HeldBy
+from streams.commands.output import AsJson, notice, out, print_json, progress
+from streams.commands.stack import started_up
+from streams.consumer import Record
+from streams.drive import Drive, Load
+from streams.embedded import Stack
+from streams.settings import Settings, load_settings
+from streams.telemetry import Latency, Publications
+
+_HISTORY_S_PER_USER = 0.03
+"""What it takes to make and send a user's history, generously: the crossings come after it."""
+_decoder = msgspec.json.Decoder(Decision)
+
+
+class Report(Struct, kw_only=True):
+    """What was measured, on which machine, under which load."""
+
+    total: Latency
+    by_rung: dict[str, Latency]
+    steps: dict[str, Latency]
+    budget_ms: int
+    within_budget: float
+    """Share of the decisions within the budget."""
+    events_sent: int
+    expected_crossings: int
+    parameters: dict[str, Any]
+    machine: dict[str, Any]
+
+
+class Tally:
+    """Counts each decision of the measured part once."""
+
+    def __init__(self, budget_ms: int) -> None:
+        self.publications = Publications()
+        self.within = 0
+        self._budget_ms = budget_ms
+        self._ids: set[str] = set()
+
+    def take(self, record: Record) -> None:
+        """A record of the topic `decisions`."""
+        if record.value is None:
+            return
+        decision = _decoder.decode(record.value)
+        if decision.id in self._ids or decision.held_by is HeldBy.REPLAY:
+            return
+        self._ids.add(decision.id)
+        self.within += self.publications.record(decision, record.append_ms) <= self._budget_ms
+
+
+def latency(
+    rate: Annotated[float, typer.Option("--rate", min=1, help="Live events a second.")] = 2000.0,
+    seconds: Annotated[int, typer.Option("--seconds", min=1, help="How long to measure.")] = 60,
+    crossings: Annotated[float, typer.Option("--crossings", min=0.1, help="Crossings a second.")] = 20.0,
+    warmup_s: Annotated[int, typer.Option("--warmup-s", min=0, help="Driven alike, and left out.")] = 20,
+    seed: Annotated[int, typer.Option("--seed", help="Of the generated traffic.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Measure detection to publication of decisions, in total, by rung and by step.
+
+    Starts a stack of its own in a temporary folder and removes it afterwards.
+
+    Example: python -m benchmarks latency --rate 2000 --seconds 60 --json | jq .total
+    """
+    declining = round(crossings * (seconds + warmup_s))
+    users = round(declining * 1.2) + 50
+    load = Load(
+        users=users,
+        declining=declining,
+        rate_per_s=rate,
+        seconds=seconds,
+        warm_up_s=warmup_s,
+        lead_s=round(20 + users * _HISTORY_S_PER_USER),
+        seed=seed,
+        thin=True,
+    )
+    work_dir = Path(tempfile.mkdtemp(prefix="holdfast-benchmark-"))
+    settings = msgspec.structs.replace(load_settings(), work_dir=work_dir)
+    stack = Stack(settings)
+    try:
+        report = _measured(started_up(stack), load)
+    except BaseException:
+        notice(f"the logs are kept in {work_dir / 'logs'}")
+        stack.down()
+        raise
+    stack.down()
+    shutil.rmtree(work_dir)
+    if as_json:
+        print_json(report)
+    else:
+        _print(report)
+
+
+def _measured(settings: Settings, load: Load) -> Report:
+    drive, tally = Drive(settings, load), Tally(settings.budget_ms)
+    with progress() as shown:
+        bar = shown.add_task("starting", total=None)
+        live_s = int(load.warm_up_s + load.seconds)
+
+        def on_stage(what: str, done: int, total: int | None) -> None:
+            shown.update(bar, description=what, completed=done, total=total)
+
+        def on_record(record: Record | None) -> None:
+            if record is None:
+                shown.update(
+                    bar,
+                    description="measuring" if drive.is_measured(drive.now_ms()) else "warming up",
+                    completed=min(live_s, int((drive.now_ms() - drive.live_from_ms) / 1000)),
+                    total=live_s,
+                )
+            elif drive.is_measured(record.append_ms):
+                tally.take(record)
+
+        drive.run(on_stage, on_record)
+    assert drive.population is not None  # run has made it
+    measured_from_ms = drive.live_from_ms + load.warm_up_s * 1000
+    total = tally.publications.total()
+    return Report(
+        total=total,
+        by_rung=tally.publications.by_rung(),
+        steps=tally.publications.steps(),
+        budget_ms=settings.budget_ms,
+        within_budget=tally.within / max(1, total.count),
+        events_sent=drive.sent,
+        expected_crossings=sum(plan.at >= measured_from_ms for plan in drive.population.plans),
+        parameters=msgspec.to_builtins(load) | {"parallelism": settings.parallelism},
+        machine=machine(),
+    )
+
+
+def machine() -> dict[str, Any]:
+    """Where the figures come from."""
+    names = (line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name"))
+    return {
+        "cpu": next(names, platform.processor() or platform.machine()),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "load_average": [round(load, 1) for load in os.getloadavg()],
+    }
+
+
+def _cpuinfo() -> list[str]:
+    try:
+        return Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return []
+
+
+def _print(report: Report) -> None:
+    out.print(
+        f"{report.parameters['rate_per_s']:g} events/s for {report.parameters['seconds']:g} s "
+        f"on {report.machine['cores']} cores ({report.machine['cpu']})"
+    )
+    table = Table(
+        "detection → publication", "count", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms", box=None
+    )
+    for column in table.columns[1:]:
+        column.justify = "right"
+    _add(table, "in total", report.total)
+    for rung, times in report.by_rung.items():
+        _add(table, f"  rung {rung}", times)
+    for step, times in report.steps.items():
+        _add(table, f"  step {step}", times)
+    out.print(table)
+    out.print(
+        f"{report.within_budget:.1%} within the budget of {report.budget_ms} ms; "
+        f"{report.total.count:,} crossings measured, {report.expected_crossings:,} expected"
+    )
+
+
+def _add(table: Table, name: str, times: Latency) -> None:
+    figures = (times.p50_ms, times.p90_ms, times.p99_ms, times.p999_ms, times.max_ms)
+    table.add_row(name, f"{times.count:,}", *(f"{ms:.1f}" for ms in figures))
