@@ -1,6 +1,8 @@
 """Creates the topics of the one table of topics on a broker, embedded or your own."""
 
 import socket
+import struct
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,10 +11,15 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
-from schemas.errors import InputError, UnavailableError
+from schemas.errors import HoldfastError, InputError, UnavailableError
 from schemas.topics import TOPICS, Topic
+from streams.settings import load_settings
 
 TIMEOUT_S = 10.0
+
+# The smallest question that Kafka answers (its length, ApiVersions, version 0, correlation id, no client id);
+# the answer begins with its length and the same correlation id.
+_API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 0x686F6C64, -1)
 
 
 def ensure_topics(bootstrap_servers: str) -> list[str]:
@@ -38,10 +45,13 @@ def ensure_topics(bootstrap_servers: str) -> list[str]:
 
 
 def answers(bootstrap_servers: str, timeout_s: float = 1.0) -> bool:
-    """Whether a broker answers a request within about `timeout_s`."""
+    """Whether a broker answers a request within about `timeout_s`.
+
+    Raises:
+        InputError: an address is not `host:port`.
+    """
     try:
-        with _admin(bootstrap_servers, timeout_s) as admin:
-            admin.describe_cluster()
+        _knock(bootstrap_servers, timeout_s)
     except UnavailableError:
         return False
     return True
@@ -85,9 +95,9 @@ def _check(admin: KafkaAdminClient, partitions: dict[Topic, int]) -> None:
 
 
 @contextmanager
-def _admin(bootstrap_servers: str, timeout_s: float = TIMEOUT_S) -> Iterator[KafkaAdminClient]:
-    timeout_ms = int(timeout_s * 1000)
-    _knock(bootstrap_servers, timeout_s)
+def _admin(bootstrap_servers: str) -> Iterator[KafkaAdminClient]:
+    timeout_ms = int(TIMEOUT_S * 1000)
+    _knock(bootstrap_servers, TIMEOUT_S)
     try:
         admin = KafkaAdminClient(
             bootstrap_servers=bootstrap_servers.split(","),
@@ -103,16 +113,31 @@ def _admin(bootstrap_servers: str, timeout_s: float = TIMEOUT_S) -> Iterator[Kaf
 
 
 def _knock(bootstrap_servers: str, timeout_s: float) -> None:
-    """Fail at once where nobody listens: the client would try again and again until its time is over."""
-    problem: OSError | None = None
+    """Fail at once where no broker answers: the client would try again and again until its time is over."""
+    problem: Exception | None = None
     for server in bootstrap_servers.split(","):
         host, _, port = server.strip().rpartition(":")
+        if not port.isdecimal():
+            raise InputError(f"{server!r} is no address of a broker, expected host:port")
         try:
-            socket.create_connection((host, int(port)), timeout_s).close()
-        except ValueError:
-            raise InputError(f"{server!r} is no address of a broker, expected host:port") from None
+            with socket.create_connection((host, int(port)), timeout_s) as connection:
+                connection.sendall(_API_VERSIONS)
+                if connection.recv(8)[4:] == _API_VERSIONS[8:12]:
+                    return
+                problem = ConnectionError("what listens there is no Kafka")
         except OSError as error:
             problem = error
-        else:
-            return
     raise UnavailableError(f"Kafka at {bootstrap_servers} does not answer: {problem}")
+
+
+def main() -> None:
+    """Create what is missing on the broker of the settings; exit status 1 where that cannot be done."""
+    try:
+        created = ensure_topics(load_settings().bootstrap_servers)
+    except HoldfastError as error:
+        sys.exit(f"topics: {error}")
+    print(f"topics: created {', '.join(created)}" if created else "topics: all there")
+
+
+if __name__ == "__main__":
+    main()

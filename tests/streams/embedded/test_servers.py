@@ -93,6 +93,13 @@ def test_a_broker_that_is_not_there_is_one_clear_line() -> None:
         ensure_topics("127.0.0.1:1")
 
 
+def test_what_is_no_broker_is_told_from_one(stack: Stack) -> None:
+    with pytest.raises(UnavailableError, match="does not answer"):
+        ensure_topics(f"127.0.0.1:{stack.settings.redis_port}")
+    with pytest.raises(InputError, match="expected host:port"):
+        ensure_topics("kafka.example")
+
+
 def test_what_was_published_survives_a_kill_of_the_broker(stack: Stack) -> None:
     large = b"x" * (MAX_RECORD_BYTES - 1024)
     producer = KafkaProducer(
