@@ -16,6 +16,7 @@ from schemas.errors import RejectedEvent
 from schemas.events import Account, Replay, Support, Tick
 from schemas.topics import CROSSINGS, DECISIONS
 from schemas.vocabulary import Outcome
+from streams.tenants import Tenants
 
 
 class Place(NamedTuple):
@@ -65,6 +66,11 @@ def judge(place: Place, key: bytes | None, value: bytes | None) -> Judged:
         case _:
             pane = pane_of(event.ts, phase_ms(event.key))
             return Judged(event.key, f"{pane}{_mark(event.replay)}")
+
+
+def lifecycle(user: str, tenants: Tenants) -> Lifecycle:
+    """The operator of `user` (`tenant/user_id`), as the user's tenant wants it."""
+    return Lifecycle(user, care_on_rise=tenants.of(user.partition("/")[0]).care_on_rise)
 
 
 def step(

@@ -4,19 +4,24 @@ Both jobs start the same way: `start` gives the environments, `run` submits and 
 the process is told to stop.
 """
 
+import json
 import os
 import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
+from urllib.request import urlopen
 
 from msgspec import Struct
 from py4j.protocol import Py4JError
 from pyflink.common import Configuration
+from pyflink.common.job_client import JobClient
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
@@ -25,7 +30,10 @@ from schemas.errors import UnavailableError
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parent.parent
-_STOP_POLL_S = 0.5
+_POLL_S = 0.5
+_LOST_POLLS = 6
+_LEAST_LIFE_S = 10.0
+_PORT_WAIT_S = 10.0
 
 
 class Cluster(Struct, frozen=True, kw_only=True):
@@ -70,7 +78,7 @@ def start(
     jars = sorted(cluster.jars_dir.glob("flink-sql-connector-kafka-*.jar"))
     if not jars:
         raise UnavailableError(f"no flink-sql-connector-kafka jar in {cluster.jars_dir}")
-    _check_free(cluster.rest_port)
+    _wait_free(cluster.rest_port)
     cluster.state_dir.mkdir(parents=True, exist_ok=True)
     cluster.log_dir.mkdir(parents=True, exist_ok=True)
     _prepare_jvm(cluster)
@@ -84,11 +92,14 @@ def start(
     return env, StreamTableEnvironment.create(env)
 
 
-def run(env: StreamExecutionEnvironment) -> None:
-    """Runs the job of `env` until SIGTERM or SIGINT; then cancels it. Its checkpoints stay.
+def run(cluster: Cluster, submit: Callable[[], JobClient], on_started: Callable[[JobClient], None]) -> None:
+    """Submits a job and keeps it until SIGTERM or SIGINT; then cancels it. Its checkpoints stay.
+
+    Flink restarts a job that fails, for ever. Where Flink itself is lost, this process begins anew, from
+    the newest checkpoint.
 
     Raises:
-        UnavailableError: the job ended by itself, or its JVM died.
+        UnavailableError: the job ended by itself, or Flink was lost just after the start.
     """
     stop: list[int] = []
 
@@ -97,35 +108,70 @@ def run(env: StreamExecutionEnvironment) -> None:
 
     signal.signal(signal.SIGTERM, told)
     signal.signal(signal.SIGINT, told)
+    started = time.monotonic()
     try:
-        client = env.execute_async()
-        while not stop:
+        client = submit()
+        on_started(client)
+        lost_polls = 0
+        while not stop and lost_polls < _LOST_POLLS:
             status = client.get_job_status().result().name
             if status in ("FAILED", "CANCELED", "FINISHED"):
                 raise UnavailableError(f"the Flink job ended: {status.lower()}")
-            time.sleep(_STOP_POLL_S)
-        client.cancel().result()
+            time.sleep(_POLL_S)
+            lost_polls = lost_polls + 1 if _has_no_workers(cluster.rest_port) else 0
+        if stop:
+            client.cancel().result()
+            return
+        problem = "Flink has lost its task manager"
     except (Py4JError, OSError) as error:
-        if not stop:  # a signal to the whole process group takes the JVM along
-            raise UnavailableError(f"the JVM of Flink has died: {error}") from error
+        if stop:  # a signal to the whole process group takes the JVM along
+            return
+        problem = f"the JVM of Flink has died: {error}"
+    if time.monotonic() - started < _LEAST_LIFE_S:
+        raise UnavailableError(problem)
+    _begin_anew(cluster, problem)
 
 
 def leave(status: int) -> NoReturn:
     """Ends this process and its JVM at once: py4j's threads would keep both alive."""
-    with suppress(Exception):  # the JVM may be gone already
-        get_gateway().shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _end_jvm()
     os._exit(status)
 
 
-def _check_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise UnavailableError(f"port {port} for Flink's REST is taken: {error}") from error
+def _has_no_workers(rest_port: int) -> bool:
+    """Whether the local cluster's task manager is gone: a fatal error in it, and nothing starts another."""
+    try:
+        with urlopen(f"http://127.0.0.1:{rest_port}/taskmanagers", timeout=_POLL_S) as answer:
+            return not json.load(answer)["taskmanagers"]
+    except (OSError, HTTPException, ValueError):
+        return False  # a busy JVM may be slow to answer; a dead one shows in py4j
+
+
+def _begin_anew(cluster: Cluster, problem: str) -> NoReturn:
+    print(f"holdfast {cluster.name}: {problem}; beginning anew", file=sys.stderr)
+    _end_jvm()
+    os.execv(sys.executable, sys.orig_argv)
+
+
+def _end_jvm() -> None:
+    with suppress(Exception):  # the JVM may be gone already
+        get_gateway().shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+
+
+def _wait_free(port: int) -> None:
+    """Waits for the port, which a JVM that is just ending may still hold."""
+    end = time.monotonic() + _PORT_WAIT_S
+    while True:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                return probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                if time.monotonic() > end:
+                    raise UnavailableError(f"port {port} for Flink's REST is taken: {error}") from error
+        time.sleep(_POLL_S)
 
 
 def _prepare_jvm(cluster: Cluster) -> None:
@@ -133,7 +179,10 @@ def _prepare_jvm(cluster: Cluster) -> None:
     environ = os.environ
     # Workers are started as `python`, and import our packages from where this process has them.
     environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environ.get("PATH", "")])
-    environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), environ.get("PYTHONPATH", "")]))
+    others = [
+        path for path in environ.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", str(_ROOT))
+    ]
+    environ["PYTHONPATH"] = os.pathsep.join([str(_ROOT), *others])
     environ["LOG4J_PROPERTIES"] = str(_HERE / "log4j.properties")
     log = cluster.log_dir.resolve() / f"flink-{cluster.name}.log"
     environ["JVM_ARGS"] = f"-Xmx{cluster.heap_mb}m -XX:+ExitOnOutOfMemoryError -Dholdfast.log={log}"

@@ -20,6 +20,7 @@ from streams.flink.keyed import OUTPUT, Lives
 from streams.flink.rest import KEYED_OPERATOR
 from streams.flink.validate import judge
 from streams.settings import Settings, load_settings
+from streams.tenants import load_tenants
 from streams.topics import ensure_topics
 
 NAME = "decisions"
@@ -153,10 +154,16 @@ def main() -> None:
     """Runs the job until SIGTERM; exit status 1 and one line where something that it needs is not there."""
     try:
         settings = load_settings()
+        tenants = load_tenants(settings.tenants_file)
         ensure_topics(settings.bootstrap_servers)
-        env, tables = start(cluster(settings))
-        build(env, tables, settings, Lives())
-        run(env)
+        place = cluster(settings)
+        env, tables = start(place)
+        build(env, tables, settings, Lives(tenants))
+        run(
+            place,
+            lambda: env.execute_async(f"holdfast {NAME}"),
+            lambda _: print(f"{NAME}: running", flush=True),
+        )
     except HoldfastError as error:
         print(f"holdfast {NAME}: {error}", file=sys.stderr)
         leave(1)

@@ -12,6 +12,7 @@ from operators.lifecycle import Lifecycle, Settled, UserState
 from schemas.errors import UnavailableError
 from schemas.topics import REJECTED
 from streams import flow
+from streams.tenants import Tenants
 
 _BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 # PyFlink hands a state of plain bytes over one by one, as numbers; a pickled one goes as it is.
@@ -24,17 +25,17 @@ _encoder = msgspec.msgpack.Encoder()
 class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
     """Takes rows (user, key, value, rejected) and gives rows (topic, key, value) to publish.
 
-    A timer stands at the user's next change and nowhere else. `care_on_rise` names the tenants who
-    have a care script sent on the best tier.
+    A timer stands at the user's next change and nowhere else.
     """
 
-    def __init__(self, care_on_rise: frozenset[str] = frozenset(), in_thread: bool = True) -> None:
-        self._care_on_rise = care_on_rise
+    def __init__(self, tenants: Tenants, in_thread: bool = True) -> None:
+        self._tenants = tenants
         self._in_thread = in_thread
         self._watermark_ms: int | None = None
         self._detected_ms = 0.0
 
     def open(self, runtime_context: RuntimeContext) -> None:
+        """Called by Flink before the first record."""
         if self._in_thread and "embedded" not in type(runtime_context).__module__:
             raise UnavailableError(
                 "Flink does not run the keyed operator in thread mode, and would be too slow"
@@ -42,6 +43,7 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
         self._state = runtime_context.get_state(ValueStateDescriptor("user", _STATE))
 
     def process_element(self, row: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
+        """An accepted event changes its user's state; a rejected record is passed on."""
         user, key, value, rejected = row
         if rejected:
             yield Row(REJECTED.name, key, value)
@@ -53,6 +55,7 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
         yield from _published(settled, time.time() * 1000)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
+        """The watermark has reached the last millisecond before a boundary at which something changes."""
         timers = ctx.timer_service()
         watermark_ms = timers.current_watermark()
         if watermark_ms != self._watermark_ms:
@@ -64,7 +67,7 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
         yield from _published(settled, self._detected_ms)
 
     def _life(self, user: str) -> Lifecycle:
-        return Lifecycle(user, care_on_rise=user.partition("/")[0] in self._care_on_rise)
+        return flow.lifecycle(user, self._tenants)
 
     def _load(self) -> UserState:
         kept = self._state.value()

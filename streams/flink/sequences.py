@@ -165,7 +165,7 @@ def main() -> None:
             thread_mode=False,
         )
         _, tables = start(cluster)
-        run(lambda: submit(tables, settings), lambda _: print(f"{NAME}: writing", flush=True))
+        run(cluster, lambda: submit(tables, settings), lambda _: print(f"{NAME}: writing", flush=True))
     except HoldfastError as error:
         print(f"{NAME}: {error}", file=sys.stderr)
         leave(1)
