@@ -59,7 +59,7 @@ class Rest:
         self._wait(lambda: (self.watermark_ms() or ts - 1) >= ts, timeout_s, f"reach event time {ts}")
 
     def wait_checkpoint_after(self, now_ms: float, timeout_s: float) -> None:
-        """Waits for a checkpoint triggered after `now_ms` (epoch ms), when all that came out before is kept."""
+        """Waits for a checkpoint triggered after `now_ms` (epoch ms): all before it is published."""
         self._wait(lambda: (self.checkpoint_triggered_ms() or 0) > now_ms, timeout_s, "complete a checkpoint")
 
     def _wait(self, done: Callable[[], bool], timeout_s: float, what: str) -> None:

@@ -1,0 +1,141 @@
+"""The main job in this process, with a clock that is set by hand: for tests and dry runs.
+
+The steps are those of `streams.flow`; what differs from Flink is only who keeps the state and the time.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from zlib import crc32
+
+import msgspec
+from msgspec import Struct
+
+from operators.lifecycle import Lifecycle, Settled, UserState
+from schemas.codec import MAX_AHEAD_MS
+from schemas.topics import EVENT_TOPICS, PARTITIONS, REJECTED
+from streams.flow import Out, Place, judge, lifecycle, settle, step
+from streams.tenants import Tenants
+
+NEVER = -(1 << 63)
+"""The watermark before event time has begun, as Flink has it."""
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """A record that was published, with the clock's time (epoch ms) as its append time."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    append_ms: int
+
+
+class Memory:
+    """All topics, all users, one clock.
+
+    Event time moves as in the stream: it is the least of all partitions of the four event topics, each
+    `bound_ms` (and 1 ms) behind the latest event or tick in it.
+
+    >>> from operators.window import PANE_MS
+    >>> from schemas.codec import encode
+    >>> from schemas.events import Login, Replay
+    >>> replay, engine = Replay(until=50 * 24 * PANE_MS), Memory()
+    >>> for hour in range(0, 40 * 24, 8):
+    ...     login = Login(event_id=f"e{hour}", tenant="a", user_id="u", ts=hour * PANE_MS, replay=replay)
+    ...     engine.send("events.login", b"a/u", encode(login))
+    >>> engine.tick(50 * 24 * PANE_MS + engine.bound_ms)
+    >>> len(engine.published("decisions"))
+    4
+    """
+
+    def __init__(self, tenants: Tenants | None = None, *, bound_ms: int = 1000, now_ms: int = 0) -> None:
+        self.bound_ms = bound_ms
+        self.now_ms = now_ms
+        """The clock: append time of what is sent, detection and publication of what comes out."""
+        self._tenants = tenants or Tenants({})
+        self._latest = {(topic.name, part): NEVER for topic in EVENT_TOPICS for part in range(PARTITIONS)}
+        self._offsets: defaultdict[tuple[str, int], int] = defaultdict(int)
+        self._seen: set[tuple[str, str]] = set()
+        self._states: dict[str, UserState] = {}
+        self._published: list[Record] = []
+
+    @property
+    def watermark_ms(self) -> int:
+        """Event time: every boundary up to here has been evaluated."""
+        return min(self._latest.values())
+
+    def published(self, topic: str) -> list[Record]:
+        """What has come out on `topic`, in order."""
+        return [record for record in self._published if record.topic == topic]
+
+    def send(self, topic: str, key: bytes | None, value: bytes | None, partition: int | None = None) -> None:
+        """A record arrives now, in the partition of its key or the one given."""
+        split = (topic, crc32(key or b"") % PARTITIONS if partition is None else partition)
+        place = Place(*split, self._offsets[split], self.now_ms)
+        self._offsets[split] += 1
+        user, once, dead_letter = judge(place, key, value)
+        if dead_letter is not None:
+            self._publish([Out(REJECTED.name, key, dead_letter)])
+        elif user is not None and once is not None and value is not None:
+            self._take(user, once, value)
+        moved = _event_time(value, self.now_ms)
+        if moved is not None:
+            self._latest[split] = max(self._latest[split], moved - self.bound_ms - 1)
+            self._wake()
+
+    def tick(self, ts: int) -> None:
+        """Event time goes on to `ts` (epoch ms) in every partition, as ticks do it."""
+        for split in self._latest:
+            self._latest[split] = max(self._latest[split], ts - self.bound_ms - 1)
+        self._wake()
+
+    def state(self, user: str) -> UserState:
+        """The state of `user` (`tenant/user_id`)."""
+        return self._states.get(user, Lifecycle.start())
+
+    def _take(self, user: str, once: str, value: bytes) -> None:
+        if (user, once) in self._seen:
+            return
+        self._seen.add((user, once))
+        life = lifecycle(user, self._tenants)
+        self._states[user], settled = step(life, self.state(user), value, self.watermark_ms)
+        self._publish(self._settled(settled))
+
+    def _wake(self) -> None:
+        """All users that are due, in the order of their boundaries, as timers fire."""
+        watermark_ms = self.watermark_ms
+        found: list[Settled] = []
+        for user, state in self._states.items():
+            life = lifecycle(user, self._tenants)
+            due = life.due(state)
+            if due is not None and due <= watermark_ms:
+                self._states[user], settled = life.wake(state, watermark_ms)
+                found += settled
+        found.sort(key=lambda settled: settled.crossing.at)
+        self._publish(self._settled(found))
+
+    def _settled(self, settled: Iterable[Settled]) -> Iterator[Out]:
+        return (settle(one, float(self.now_ms), float(self.now_ms)) for one in settled)
+
+    def _publish(self, outs: Iterable[Out]) -> None:
+        for out in outs:
+            self._published.append(Record(**out._asdict(), append_ms=self.now_ms))
+
+
+class _Clock(Struct):
+    """What the watermark reads of a record, whatever else it holds."""
+
+    ts: int
+    replay: dict[str, object] | None = None
+
+
+_clock = msgspec.json.Decoder(_Clock)
+
+
+def _event_time(value: bytes | None, append_ms: int) -> int | None:
+    """The event time (epoch ms) that a record carries; None if that must not move anything."""
+    try:
+        clock = _clock.decode(value or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    is_replay = clock.replay is not None and "until" in clock.replay
+    return clock.ts if is_replay or clock.ts <= append_ms + MAX_AHEAD_MS else None
