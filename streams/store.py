@@ -17,6 +17,7 @@ newer than the tick - 30 days of users who have gone silent. After all writes an
 `read` as of T gives exactly the events in (T - 30 days, T]. Everything here can be built anew from Kafka.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,11 +29,12 @@ import redis.asyncio
 from msgspec import Struct
 
 from schemas.codec import encode
-from schemas.decision import Decision
 from schemas.errors import UnavailableError
 from schemas.events import Account, Event
 
 KEEP_MS = 30 * 86_400_000
+MAX_EVENTS = 3_000
+"""Up to how many events of a user are read near a decision."""
 
 # Redis gives a Lua call some 8000 arguments, two for each member.
 _MEMBERS_PER_CALL = 2000
@@ -142,29 +144,33 @@ class SequenceWriter:
 class UserStore:
     """Reads users near a decision, and keeps their latest decision; for one event loop.
 
-    A call waits `timeout_s` at the most for each step of an exchange: Redis is never needed to decide.
+    A call takes `timeout_s` at the most: Redis is never needed to decide.
     """
 
     def __init__(self, url: str, timeout_s: float = 0.02) -> None:
         self._url = url
-        self._redis = redis.asyncio.Redis.from_url(
-            url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s
-        )
+        self._timeout_s = timeout_s
+        self._redis = redis.asyncio.Redis.from_url(url)
 
     async def user(self, key: str, as_of_ms: int) -> User:
         """The user's events in (`as_of_ms` - 30 days, `as_of_ms`] and the account, in one exchange.
 
+        A user with more than `MAX_EVENTS` comes without events: reading them would take longer than
+        there is time, and a part of them would tell what is not so.
+
         Raises:
             UnavailableError: Redis does not answer in time.
         """
+        call = ("ZRANGEBYSCORE", f"seq:{key}", f"({as_of_ms - KEEP_MS}", as_of_ms)
         with _translated(self._url):
-            pipeline = self._redis.pipeline(transaction=False)
-            pipeline.zrangebyscore(f"seq:{key}", f"({as_of_ms - KEEP_MS}", as_of_ms)
-            pipeline.get(f"account:{key}")
-            members, account = await pipeline.execute()
+            async with asyncio.timeout(self._timeout_s):
+                pipeline = self._redis.pipeline(transaction=False)
+                _untyped(pipeline)(*call, "LIMIT", 0, MAX_EVENTS + 1)
+                pipeline.get(f"account:{key}")
+                members, account = await pipeline.execute()
         found = None if account is None else _event(key, account)
         return User(
-            events=tuple(_event(key, found) for found in members),
+            events=tuple(_event(key, found) for found in members) if len(members) <= MAX_EVENTS else (),
             account=found if isinstance(found, Account) else None,
         )
 
@@ -174,7 +180,11 @@ class UserStore:
         Raises:
             UnavailableError: Redis does not answer in time.
         """
-        return list((await self.user(key, as_of_ms)).events)
+        with _translated(self._url):
+            low, high = f"({as_of_ms - KEEP_MS}", as_of_ms
+            async with asyncio.timeout(self._timeout_s):
+                members = await self._redis.zrangebyscore(f"seq:{key}", low, high)
+        return [_event(key, found) for found in members]
 
     async def account(self, key: str) -> Account | None:
         """The user's account event with the highest `ts`.
@@ -183,20 +193,21 @@ class UserStore:
             UnavailableError: Redis does not answer in time.
         """
         with _translated(self._url):
-            found = await self._redis.get(f"account:{key}")
+            async with asyncio.timeout(self._timeout_s):
+                found = await self._redis.get(f"account:{key}")
         event = None if found is None else _event(key, found)
         return event if isinstance(event, Account) else None
 
-    async def put_decisions(self, decisions: Iterable[Decision]) -> None:
-        """Keep each user's latest decision, the last of those given.
+    async def put_decisions(self, latest: Mapping[str, bytes]) -> None:
+        """Keep decision records, as JSON, by `tenant/user_id`: the latest of each user.
 
         Raises:
-            UnavailableError: Redis does not answer in time; a part may be written.
+            UnavailableError: Redis does not answer in time; none or all are written.
         """
-        latest = {f"decision:{d.tenant}/{d.user_id}": encode(d) for d in decisions}
         if latest:
             with _translated(self._url):
-                await self._redis.mset(latest)
+                async with asyncio.timeout(self._timeout_s):
+                    await self._redis.mset({f"decision:{key}": record for key, record in latest.items()})
 
     async def close(self) -> None:
         """Close the connections."""

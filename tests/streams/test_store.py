@@ -4,25 +4,24 @@ import asyncio
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas.codec import encode
-from schemas.decision import Decision, Timing
 from schemas.errors import UnavailableError
 from schemas.events import Account, Event, Login, Replay, Support, Usage
-from schemas.vocabulary import Cause, HeldBy, Outcome, Strategy, Tier
-from streams.store import KEEP_MS, SequenceWriter, User, UserStore, member
+from streams.store import KEEP_MS, MAX_EVENTS, SequenceWriter, User, UserStore, member
 
 pytestmark = pytest.mark.real
 
 T = 1_700_000_000_000
 DAY_MS = 86_400_000
+Answer = TypeVar("Answer")
 
 
 class RedisServer:
@@ -85,19 +84,23 @@ def account(name: str, ts: int, plan: str) -> Account:
     return Account(event_id=name, tenant="acme", user_id="u1", ts=ts, plan=plan)
 
 
-def user_of(server: RedisServer, key: str, as_of_ms: int) -> User:
-    async def ask() -> User:
+def asked(server: RedisServer, question: Callable[[UserStore], Awaitable[Answer]]) -> Answer:
+    async def ask() -> Answer:
         store = UserStore(server.url, timeout_s=5)
         try:
-            return await store.user(key, as_of_ms)
+            return await question(store)
         finally:
             await store.close()
 
     return asyncio.run(ask())
 
 
+def user_of(server: RedisServer, key: str, as_of_ms: int) -> User:
+    return asked(server, lambda store: store.user(key, as_of_ms))
+
+
 def read(server: RedisServer, key: str, as_of_ms: int) -> list[Event]:
-    return list(user_of(server, key, as_of_ms).events)
+    return asked(server, lambda store: store.read(key, as_of_ms))
 
 
 def test_events_come_back_as_they_were_in_the_order_of_their_times(
@@ -230,32 +233,27 @@ def test_whatever_the_order_and_the_repeats_the_30_days_up_to_the_last_tick_are_
         assert expected or not raw.exists(f"seq:acme/{user}")
 
 
-def test_the_latest_decision_of_a_user_is_kept(server: RedisServer, raw: redis.Redis) -> None:
-    def decision(at: int, user: str) -> Decision:
-        return Decision(
-            id=f"{user}{at}",
-            tenant="acme",
-            user_id=user,
-            cause=Cause.DECLINE,
-            at=at,
-            from_tier=Tier.LOW,
-            to_tier=Tier.MEDIUM,
-            activity=42.0,
-            outcome=Outcome.HELD,
-            held_by=HeldBy.REPLAY,
-            strategy=Strategy.SOLVE_PAIN_POINT,
-            timing=Timing(detected_ms=1.5, published_ms=2.5),
-        )
+def test_of_a_user_with_very_many_events_none_are_read_near_a_decision(
+    writer: SequenceWriter, server: RedisServer
+) -> None:
+    writer.write({0: [login(f"e{i}", T + i) for i in range(MAX_EVENTS)]})
+    assert len(user_of(server, "acme/u1", T + MAX_EVENTS).events) == MAX_EVENTS
+    writer.write({0: [login("one-more", T + 5)]})
+    assert user_of(server, "acme/u1", T + MAX_EVENTS).events == ()
+    assert len(read(server, "acme/u1", T + MAX_EVENTS)) == MAX_EVENTS + 1
 
+
+def test_the_latest_decision_of_a_user_is_kept(server: RedisServer, raw: redis.Redis) -> None:
     async def put() -> None:
         store = UserStore(server.url, timeout_s=5)
-        await store.put_decisions([decision(T, "u1"), decision(T, "u2"), decision(T + 1, "u1")])
-        await store.put_decisions([])
+        await store.put_decisions({"acme/u1": b"{}", "acme/u2": b'{"id":"2"}'})
+        await store.put_decisions({"acme/u1": b'{"id":"1"}'})
+        await store.put_decisions({})
         await store.close()
 
     asyncio.run(put())
-    assert raw.get("decision:acme/u1") == encode(decision(T + 1, "u1"))
-    assert raw.get("decision:acme/u2") == encode(decision(T, "u2"))
+    assert raw.get("decision:acme/u1") == b'{"id":"1"}'
+    assert raw.get("decision:acme/u2") == b'{"id":"2"}'
 
 
 def test_without_redis_every_call_says_which_server_is_missing(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What waits for others: the composer, which asks Redis and the model, and the ticker."""

@@ -1,0 +1,235 @@
+"""From a crossing to its decision, with a store, a model and a clock of the test's own."""
+
+import asyncio
+
+import pytest
+
+from inference.client import Generation
+from operators import templates
+from schemas.decision import Crossing, Decision
+from schemas.errors import BreakerOpen, DeadlineExceeded, HoldfastError, UnavailableError
+from schemas.events import Account, Event, Login, Usage
+from schemas.tenant import Tenant
+from schemas.vocabulary import Cause, HeldBy, Locale, Outcome, Reason, Rung, Strategy, Tier
+from streams.agents.composer import Composer
+from streams.store import User
+from streams.tenants import Tenants
+
+HOUR_MS = 3_600_000
+AT = 1_700_000_000_000
+NOW = 1_800_000_000_000.0
+GOOD = "Hi {{name}}, we would like {{product}} to be worth your while. Just reply if we can help."
+
+
+class Clock:
+    """Says `now_ms`, which only the test moves."""
+
+    def __init__(self) -> None:
+        self.now_ms = NOW
+
+    def __call__(self) -> float:
+        return self.now_ms
+
+
+class Store:
+    """Answers with one user, after `takes_ms`, or not at all."""
+
+    def __init__(self, clock: Clock, *events: Event, account: Account | None = None) -> None:
+        self.clock, self.found = clock, User(events=events, account=account)
+        self.takes_ms = 2.0
+        self.down = False
+        self.asked: list[tuple[str, int]] = []
+
+    async def user(self, key: str, as_of_ms: int) -> User:
+        self.asked.append((key, as_of_ms))
+        self.clock.now_ms += self.takes_ms
+        if self.down:
+            raise UnavailableError("Redis does not answer")
+        return self.found
+
+
+class Model:
+    """Writes `text`, or fails with it where it is an error."""
+
+    def __init__(self, clock: Clock, text: str | HoldfastError = GOOD) -> None:
+        self.clock, self.text = clock, text
+        self.asked: list[tuple[str, float]] = []
+
+    async def generate(self, prompt: str, deadline_ms: float) -> Generation:
+        self.asked.append((prompt, deadline_ms))
+        self.clock.now_ms += 11.0
+        if isinstance(self.text, HoldfastError):
+            raise self.text
+        return Generation(text=self.text, model="holdfast-nano", model_version="3")
+
+
+class Bench:
+    """A composer with all that it asks."""
+
+    def __init__(self, *events: Event, account: Account | None = None) -> None:
+        self.clock = Clock()
+        self.store = Store(self.clock, *events, account=account)
+        self.model = Model(self.clock)
+        self.tenants = Tenants({"acme": Tenant(product="Acme Cloud")})
+
+    def compose(self, crossing: Crossing) -> Decision:
+        composer = Composer(
+            users=self.store,
+            model=self.model,
+            tenants=self.tenants,
+            budget_ms=50,
+            publish_margin_ms=10,
+            clock=self.clock,
+        )
+        return asyncio.run(composer.compose(crossing))
+
+
+ANN = Account(event_id="a1", tenant="acme", user_id="u/1", ts=AT - HOUR_MS, name="Ann", plan="pro")
+
+
+def crossing(
+    cause: Cause = Cause.DECLINE, account: Account | None = ANN, detected_ms: float = NOW - 5
+) -> Crossing:
+    return Crossing(
+        id="c1",
+        tenant="acme",
+        user_id="u/1",
+        cause=cause,
+        at=AT,
+        from_tier=Tier.MEDIUM,
+        to_tier=Tier.HIGH,
+        activity=28.6,
+        recent=6,
+        prior=69,
+        usual=21.0,
+        account=account,
+        detected_ms=detected_ms,
+    )
+
+
+def test_what_the_model_writes_in_time_is_sent() -> None:
+    bench = Bench()
+    decision = bench.compose(crossing())
+    assert decision.outcome is Outcome.SENT and decision.held_by is None
+    assert decision.strategy is Strategy.RETENTION_OFFER
+    script = decision.script
+    assert script is not None
+    assert script.text == (
+        "Hi Ann, we would like Acme Cloud to be worth your while. Just reply if we can help."
+    )
+    assert (script.rung, script.model, script.model_version) == (Rung.LIVE, "holdfast-nano", "3")
+    assert script.locale is Locale.EN
+
+
+def test_the_decision_is_about_the_crossing_and_times_each_step() -> None:
+    decision = Bench().compose(crossing())
+    assert (decision.id, decision.tenant, decision.user_id, decision.at) == ("c1", "acme", "u/1", AT)
+    assert (decision.from_tier, decision.to_tier, decision.activity) == (Tier.MEDIUM, Tier.HIGH, 28.6)
+    assert decision.timing.steps == {"queue": 5, "read": 2, "features": 0, "model": 11, "settle": 0}
+    assert decision.timing.detected_ms == NOW - 5
+    assert decision.timing.published_ms == NOW + 13
+
+
+def test_the_model_gets_what_is_left_of_the_budget() -> None:
+    bench = Bench()
+    bench.compose(crossing())
+    ((_, deadline_ms),) = bench.model.asked
+    assert deadline_ms == NOW - 5 + 50 - 10
+
+
+@pytest.mark.parametrize("detected_ms", [NOW - 38, NOW - 40, NOW - 86_400_000])
+def test_after_the_deadline_the_template_is_sent_and_the_model_not_asked(detected_ms: float) -> None:
+    bench = Bench()
+    decision = bench.compose(crossing(detected_ms=detected_ms))
+    assert bench.model.asked == []
+    assert decision.script is not None
+    assert (decision.script.rung, decision.script.model) == (Rung.TEMPLATE, templates.MODEL)
+    assert decision.script.model_version == templates.VERSION
+    assert decision.fallbacks[Rung.LIVE].startswith("DeadlineExceeded: not asked")
+
+
+@pytest.mark.parametrize(
+    "error", [UnavailableError("no Triton"), BreakerOpen("not asked"), DeadlineExceeded("late")]
+)
+def test_when_the_model_gives_nothing_the_template_is_sent_and_says_why(error: HoldfastError) -> None:
+    bench = Bench()
+    bench.model.text = error
+    decision = bench.compose(crossing())
+    assert decision.script is not None and decision.script.rung is Rung.TEMPLATE
+    assert decision.fallbacks[Rung.LIVE] == f"{type(error).__name__}: {error}"
+
+
+@pytest.mark.parametrize(
+    "text", ["Hi {{name}}, we give you 90% off for ever, just reply.", "{{#name}} oh", ""]
+)
+def test_a_script_that_must_not_be_sent_falls_to_the_template(text: str) -> None:
+    bench = Bench()
+    bench.model.text = text
+    decision = bench.compose(crossing())
+    assert decision.outcome is Outcome.SENT
+    assert decision.script is not None and decision.script.rung is Rung.TEMPLATE
+    assert Rung.LIVE in decision.fallbacks
+
+
+def test_what_not_even_the_template_can_say_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(templates, "template_of", lambda profile: "{{product}} <b>for ever</b>")
+    bench = Bench()
+    bench.model.text = UnavailableError("no Triton")
+    decision = bench.compose(crossing())
+    assert (decision.outcome, decision.held_by, decision.script) == (Outcome.HELD, HeldBy.GUARD, None)
+    assert set(decision.fallbacks) == set(Rung)
+
+
+def test_the_events_of_the_last_30_days_give_the_reason() -> None:
+    failing = [
+        Usage(
+            event_id=f"e{n}",
+            tenant="acme",
+            user_id="u/1",
+            ts=AT - n * 10 * HOUR_MS,
+            feature="export",
+            outcome="error",
+        )
+        for n in range(1, 15)
+    ]
+    assert Bench(*failing).compose(crossing()).reason is Reason.ERRORS
+
+
+def test_without_redis_the_crossing_s_own_counts_do() -> None:
+    bench = Bench(Login(event_id="e1", tenant="acme", user_id="u/1", ts=AT - 1))
+    bench.store.down = True
+    decision = bench.compose(crossing())
+    assert decision.outcome is Outcome.SENT
+    assert decision.reason is Reason.USAGE_DROP
+    ((prompt, _),) = bench.model.asked
+    assert "6 hours" in prompt and "logins_7d=no" in prompt
+
+
+def test_the_account_comes_from_redis_where_the_crossing_has_none() -> None:
+    li = Account(event_id="a2", tenant="acme", user_id="u/1", ts=AT, name="李雷", locale="zh-CN")
+    decision = Bench(account=li).compose(crossing(account=None))
+    assert decision.script is not None and decision.script.locale is Locale.ZH
+    other = Bench(account=li).compose(crossing(account=ANN))
+    assert other.script is not None and other.script.locale is Locale.EN
+
+
+def test_the_boundary_itself_is_outside_and_a_risk_event_inside() -> None:
+    bench = Bench()
+    bench.compose(crossing())
+    bench.compose(crossing(Cause.RISK))
+    assert bench.store.asked == [("acme/u/1", AT - 1), ("acme/u/1", AT)]
+
+
+def test_warming_up_has_one_script_written_with_time_to_spare() -> None:
+    bench = Bench()
+    composer = Composer(
+        users=bench.store,
+        model=bench.model,
+        tenants=bench.tenants,
+        budget_ms=50,
+        publish_margin_ms=10,
+        clock=bench.clock,
+    )
+    asyncio.run(composer.warm_up())
+    ((_, deadline_ms),) = bench.model.asked
+    assert deadline_ms == NOW + 10_000
