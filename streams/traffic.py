@@ -24,7 +24,7 @@ from streams.batch import PANE_MS, PHASE_STEP_MS, ExpectedDecision, boundary_ms,
 TENANT = "acme"
 HOURS_A_WEEK, HOURS_A_DAY = 168, 24
 LAST_PHASE_STEP = 4095
-HISTORY_DAYS = 38, 46
+HISTORY_DAYS = 38, 44
 """The shortest and the longest history: long enough that the 30 days of the window are full of habit."""
 
 _FEATURES = ("dashboard", "export", "report", "search", "share", "import", "automation", "api")
@@ -124,7 +124,8 @@ def populate(
     """`users` users, of whom `declining` cross a bound in the `window_s` after `now_ms` + `lead_s`.
 
     The crossings are spread evenly, over the four bounds and both locales in turn, but each comes up to
-    0.9 s late, as phases have that distance (none lies in the last 4.6 s of an hour). Of the other users a half are steady and the rest have stopped before, in every tier.
+    0.9 s late, as phases have that distance (none lies in the last 4.6 s of an hour). Of the other users
+    a half are steady; the rest have stopped before, in every tier.
 
     Raises:
         ValueError: more decline than there are, or the window ends more than an hour after `now_ms`.
@@ -201,10 +202,10 @@ def _resting(user_id: str, locale: Locale, tier: Tier, now_ms: int, seed: int) -
 
 
 def _habit(random: Random, with_hour: int) -> list[int]:
-    """Three to six hours of the day within ten, `with_hour` among them."""
+    """Three or four hours of the day within ten, `with_hour` among them."""
     begin = with_hour - random.randrange(10)
     others = [hour % HOURS_A_DAY for hour in range(begin, begin + 10) if hour != with_hour]
-    return [with_hour, *random.sample(others, random.randint(2, 5))]
+    return [with_hour, *random.sample(others, random.randint(2, 3))]
 
 
 def _panes(random: Random, pane: int, hours: list[int], left: int) -> tuple[int, ...]:
@@ -240,7 +241,7 @@ class _Diary:
         for pane in persona.panes:
             start_ms = self._start_of(pane)
             troubled = start_ms >= self._trouble_from_ms
-            times_ms = sorted(random.sample(range(start_ms, start_ms + PANE_MS), random.randint(2, 5)))
+            times_ms = sorted(random.sample(range(start_ms, start_ms + PANE_MS), random.randint(2, 3)))
             if pane // HOURS_A_DAY != previous_day:
                 yield Login(
                     event_id=self._id(), tenant=TENANT, user_id=persona.user_id, ts=times_ms[0],
