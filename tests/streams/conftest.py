@@ -1,0 +1,165 @@
+"""The engines that run the main job, behind one face, and a history to feed them."""
+
+import itertools
+import random
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from schemas.codec import encode
+from schemas.events import Event, Login, Replay, Tick, Usage
+from schemas.topics import EVENT_TOPICS, MAX_RECORD_BYTES, PARTITIONS
+from streams.embedded import Stack
+from streams.flink.rest import Rest
+from streams.memory import Memory
+from streams.settings import Settings
+
+# Not the defaults: a stack that somebody runs on this machine is left alone.
+PORTS = {"broker_port": 19292, "controller_port": 19293, "flink_port": 19281}
+HOUR_MS = 3_600_000
+_WAIT_S = 240.0
+# Event time never goes back on a running job, so each history begins after the one before.
+_begins = itertools.count(1_600_000_000_000, 200 * 24 * HOUR_MS)
+
+
+class Engine(Protocol):
+    """An engine that runs the main job: what goes in, and what has come out."""
+
+    def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
+        """A record arrives."""
+
+    def carry_on(self, until_ms: int) -> None:
+        """Event time is carried on to `until_ms`, and all that this leads to is published."""
+
+    def published(self, topic: str) -> list[tuple[bytes | None, bytes]]:
+        """Key and value of what has come out."""
+
+
+class InMemory:
+    """The engine of dry runs."""
+
+    def __init__(self) -> None:
+        self.engine = Memory(now_ms=1_800_000_000_000)
+
+    def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
+        self.engine.send(topic, key, value)
+
+    def carry_on(self, until_ms: int) -> None:
+        self.engine.tick(until_ms + self.engine.bound_ms + 1)
+
+    def published(self, topic: str) -> list[tuple[bytes | None, bytes]]:
+        return [(record.key, record.value) for record in self.engine.published(topic)]
+
+
+class OnFlink:
+    """The real thing: broker, Flink, and the job as `holdfast up` starts it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self._bound_ms = stack.settings.watermark_bound_ms
+        self._servers = stack.settings.bootstrap_servers
+        self._producer = KafkaProducer(
+            bootstrap_servers=self._servers, max_request_size=MAX_RECORD_BYTES, linger_ms=5
+        )
+
+    def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
+        self._producer.send(topic, key=key, value=value)
+
+    def tick(self, until_ms: int) -> None:
+        self._producer.flush()
+        tick = encode(Tick(ts=until_ms + self._bound_ms + 1, replay=Replay(until=until_ms)))
+        for topic in EVENT_TOPICS:
+            for partition in range(PARTITIONS):
+                self._producer.send(topic.name, value=tick, partition=partition)
+        self._producer.flush()
+
+    def carry_on(self, until_ms: int) -> None:
+        self.tick(until_ms)
+        rest = Rest(self.stack.settings.flink_port)
+        rest.wait_watermark(until_ms, _WAIT_S)
+        at = rest.checkpoint_triggered_ms() or 0
+        rest.wait_checkpoint_after(at, _WAIT_S)  # a checkpoint flushes what the producer still holds
+
+    def published(self, topic: str) -> list[tuple[bytes | None, bytes]]:
+        consumer = KafkaConsumer(
+            bootstrap_servers=self._servers,
+            fetch_max_bytes=2 * MAX_RECORD_BYTES,
+            max_partition_fetch_bytes=2 * MAX_RECORD_BYTES,
+        )
+        try:
+            partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+            consumer.assign(partitions)
+            consumer.seek_to_beginning()
+            ends = consumer.end_offsets(partitions)
+            found: list[tuple[bytes | None, bytes]] = []
+            while any(consumer.position(partition) < ends[partition] for partition in partitions):
+                for records in consumer.poll(timeout_ms=100).values():
+                    found += [(record.key, record.value) for record in records]
+            return found
+        finally:
+            consumer.close()
+
+    def close(self) -> None:
+        self._producer.close()
+
+
+@pytest.fixture(scope="session")
+def on_flink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnFlink]:
+    """The main job on a broker of its own, for all tests of a run."""
+    work_dir = tmp_path_factory.mktemp("flink")
+    settings = Settings(
+        work_dir=work_dir,
+        parallelism=1,
+        checkpoint_interval_ms=1000,
+        **PORTS,  # type: ignore[arg-type]  # each is an int
+    )
+    stack = Stack(settings)
+    stack.up(only=("broker", "flink"))
+    Rest(stack.settings.flink_port).wait_running(_WAIT_S)
+    engine = OnFlink(stack)
+    yield engine
+    engine.close()
+    stack.down(wipe=True)
+
+
+@pytest.fixture(params=["memory", pytest.param("flink", marks=pytest.mark.real)])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Each engine in turn: a test that takes it holds on all of them."""
+    found: Engine = InMemory() if request.param == "memory" else request.getfixturevalue("on_flink")
+    return found
+
+
+History = Callable[[str, int], tuple[list[Event], int]]
+
+
+@pytest.fixture
+def history() -> History:
+    """Makes the events of some users of a tenant over 75 days, as a replay of them, and where it ends."""
+
+    def make(tenant: str, seed: int) -> tuple[list[Event], int]:
+        rnd = random.Random(seed)
+        begin = next(_begins) + rnd.randrange(HOUR_MS)
+        until_ms = begin + 110 * 24 * HOUR_MS
+        events: list[Event] = []
+        for user in range(30):
+            daily, leaves = rnd.choice((2, 4, 8)), rnd.randint(20, 75)
+            for day in range(75):
+                if day > leaves and rnd.random() < 0.9:
+                    continue
+                for _ in range(daily):
+                    common = {
+                        "event_id": f"e{len(events)}",
+                        "tenant": tenant,
+                        "user_id": f"u/{user}☂",
+                        "ts": begin + day * 24 * HOUR_MS + rnd.randrange(24 * HOUR_MS),
+                        "replay": Replay(until=until_ms),
+                    }
+                    kind = rnd.random() < 0.2
+                    events.append(Login(**common) if kind else Usage(**common, feature="export"))
+        events.sort(key=lambda event: event.ts + rnd.randrange(1000))
+        twice = [event for event in events for _ in range(1 + (rnd.random() < 0.01))]
+        return twice, until_ms
+
+    return make

@@ -1,0 +1,104 @@
+"""The main job, whatever engine runs it: what is rejected, what is decided, and what survives a kill."""
+
+import signal
+
+import msgspec
+import psutil
+import pytest
+
+from schemas.codec import MAX_EVENT_BYTES, encode
+from schemas.deadletter import DeadLetter
+from schemas.decision import Decision
+from schemas.events import Event, Login
+from schemas.vocabulary import HeldBy, Outcome
+from streams.batch import recompute
+from streams.flink.rest import Rest
+from tests.streams.conftest import Engine, History, OnFlink
+
+
+def login(**changes: object) -> bytes:
+    fields = {"kind": "login", "event_id": "e1", "tenant": "bad", "user_id": "u1", "ts": 1_600_000_000_000}
+    return msgspec.json.encode(fields | changes)
+
+
+KEY = b"bad/u1"
+BAD: dict[str, tuple[bytes | None, bytes | None, str]] = {
+    "unknown kind": (KEY, login(kind="nope"), "kind"),
+    "missing field": (KEY, b'{"kind":"login","tenant":"bad","user_id":"u1","event_id":"e1"}', "ts"),
+    "mistyped field": (KEY, login(ts="1600000000000"), "ts"),
+    "not JSON": (KEY, b"not json", "record"),
+    "invalid UTF-8": (KEY, b'{"kind":"login","event_id":"\xff"}', "record"),
+    "2 MB": (KEY, login(pad="x" * 2 * MAX_EVENT_BYTES), "record"),
+    "null key": (None, login(), "key"),
+    "another user's key": (b"bad/u2", login(), "key"),
+    "null value": (KEY, None, "record"),
+    "too far ahead": (KEY, login(ts=9_999_999_999_999), "ts"),
+    "too far behind": (KEY, login(ts=1000), "ts"),
+    "tenant with a slash": (b"ba/d/u1", login(tenant="ba/d"), "tenant"),
+    "user id with a newline": (b"bad/u\n1", login(user_id="u\n1"), "user_id"),
+}
+
+
+def send_all(engine: Engine, events: list[Event]) -> None:
+    for event in events:
+        topic = "events.login" if isinstance(event, Login) else "events.usage"
+        engine.send(topic, event.key.encode(), encode(event))
+
+
+def decided(engine: Engine, tenant: str) -> dict[str, Decision]:
+    """Decisions by id: a copy of one, after a restart, is the same decision."""
+    values = [msgspec.json.decode(value, type=Decision) for _, value in engine.published("decisions")]
+    return {decision.id: decision for decision in values if decision.tenant == tenant}
+
+
+def check(engine: Engine, tenant: str, events: list[Event], until_ms: int) -> None:
+    batch = recompute(map(encode, events), until_ms)
+    wanted = {one.id: one for one in batch.decisions}
+    found = decided(engine, tenant)
+    assert len(wanted) > 100
+    assert found.keys() == wanted.keys()
+    for id, one in wanted.items():
+        same = ("at", "cause", "from_tier", "to_tier", "activity", "outcome", "held_by", "user_id")
+        assert [getattr(found[id], name) for name in same] == [getattr(one, name) for name in same]
+    assert {(one.outcome, one.held_by) for one in found.values()} == {(Outcome.HELD, HeldBy.REPLAY)}
+
+
+def test_each_bad_record_ends_as_a_dead_letter_and_the_job_goes_on(engine: Engine, history: History) -> None:
+    for key, value, _ in BAD.values():
+        engine.send("events.usage", key, value)
+    events, until_ms = history("after-bad", 1)
+    send_all(engine, events)
+    engine.carry_on(until_ms)
+    letters = [
+        (key, msgspec.json.decode(value, type=DeadLetter))
+        for key, value in engine.published("events.rejected")
+    ]
+    found = {(key, letter.key, letter.value, letter.field) for key, letter in letters}
+    assert found == {(key, key, value, field) for key, value, field in BAD.values()}
+    assert {letter.topic for _, letter in letters} == {"events.usage"}
+    assert all(letter.reason for _, letter in letters)
+    check(engine, "after-bad", events, until_ms)
+
+
+@pytest.mark.real
+def test_a_killed_job_goes_on_from_its_checkpoint_and_misses_nothing(
+    on_flink: OnFlink, history: History
+) -> None:
+    events, until_ms = history("killed", 2)
+    rest = Rest(on_flink.stack.settings.flink_port)
+    third = len(events) // 3
+    for begin in (0, third):
+        send_all(on_flink, events[begin : begin + third])
+        on_flink.tick(events[begin + third].ts)
+        rest.wait_checkpoint_after(rest.checkpoint_triggered_ms() or 0, 60)
+        (pid,) = [status.pid for status in on_flink.stack.status() if status.name == "flink"]
+        assert pid is not None
+        family = psutil.Process(pid).children(recursive=True)
+        psutil.Process(pid).send_signal(signal.SIGKILL)
+        _, left = psutil.wait_procs(family, timeout=30)
+        assert not left, "its JVM and Python workers end with it"
+        on_flink.stack.up(only=("flink",))
+        rest.wait_running(240)
+    send_all(on_flink, events[2 * third :])
+    on_flink.carry_on(until_ms)
+    check(on_flink, "killed", events, until_ms)
