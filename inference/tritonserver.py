@@ -87,7 +87,7 @@ def _environment() -> dict[str, str]:
     before = {
         # The embedded interpreter looks for `python3` on the path to find its home.
         "PATH": Path(sys.executable).parent,
-        "PYTHONPATH": site_packages,
+        "PYTHONPATH": f"{Path(__file__).parent.parent}{os.pathsep}{site_packages}",
         "LD_LIBRARY_PATH": Path(sys.base_prefix) / "lib",
     }
     for name, folder in before.items():

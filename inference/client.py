@@ -1,0 +1,212 @@
+"""The client of the language model: a prompt and an absolute deadline in, a script or one error out.
+
+Speaks the vLLM backend's signature over streaming gRPC, so that the small model and a large one are asked alike.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import grpc
+import numpy as np
+from msgspec import Struct, field
+from purgatory import AsyncCircuitBreakerFactory
+from purgatory.domain.model import OpenedState
+from tritonclient.grpc import InferInput
+from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+from inference.tritonserver import MODEL
+from schemas.errors import BreakerOpen, DeadlineExceeded, GenerationError, HoldfastError, UnavailableError
+
+BREAKER_THRESHOLD = 5
+"""Failures in a row after which the model is not asked any more."""
+BREAKER_OPEN_S = 2.0
+"""Seconds until it is asked again."""
+FAIR_MS = 1000
+"""A missed deadline counts as a failure of the server only where the model had at least this long: a short one says
+more about the caller's hurry."""
+TEMPERATURE, TOP_P, TOP_K = 0.5, 0.9, 50
+_CHANNEL = [
+    # gRPC would wait up to two minutes before it tries a server again that was away.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
+# While Triton stops, it does not know its models any more: that is absence, and no fault of the request.
+_ABSENT = {"StatusCode.UNAVAILABLE", "StatusCode.NOT_FOUND"}
+_TOO_LATE = {"StatusCode.DEADLINE_EXCEEDED", "StatusCode.CANCELLED"}
+
+
+class Generation(Struct, frozen=True, kw_only=True):
+    """What the model wrote: a Mustache template. `steps` holds the ms that each step took."""
+
+    text: str
+    model: str
+    model_version: str
+    steps: dict[str, float] = field(default_factory=dict)
+
+
+class _Served(NamedTuple):
+    model: str
+    version: str
+
+
+class ScriptModel:
+    """The model `script` of the Triton at `address` (host:port). One per event loop; close it, or use it in `async with`.
+
+    It connects when it is first asked, and again by itself after the server was away.
+    """
+
+    def __init__(
+        self, address: str, *, threshold: int = BREAKER_THRESHOLD, open_s: float = BREAKER_OPEN_S
+    ) -> None:
+        self._address = address
+        self._client: InferenceServerClient | None = None
+        self._served: _Served | None = None
+        # A caller that gives up, or is in a hurry, has not found the server at fault.
+        excluded = [asyncio.CancelledError, (_Late, lambda error: not error.fair)]
+        self._breakers = AsyncCircuitBreakerFactory(
+            default_threshold=threshold, default_ttl=open_s, exclude=excluded
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connection. Asked again, it opens a new one."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def ready(self, timeout_s: float = 1.0) -> bool:
+        """Whether the server has the model ready. Does not raise, and does not ask the breaker."""
+        with suppress(InferenceServerException, grpc.RpcError):
+            return bool(await self._connection().is_model_ready(MODEL, client_timeout=timeout_s))
+        return False
+
+    async def generate(self, prompt: str, deadline_ms: float, max_tokens: int = 96) -> Generation:
+        """The model's answer to `prompt` (see `inference.prompt`) before `deadline_ms`, epoch ms.
+
+        Where the deadline passes first, the model stops writing.
+
+        Raises:
+            DeadlineExceeded: there was no whole answer by then.
+            BreakerOpen: the model failed too often just now and was not asked.
+            UnavailableError: the server is away, or is stopping or starting; asking again later may help.
+            GenerationError: the model answered with an error, or with nothing.
+        """
+        began_ms = _now_ms()
+        left_ms = deadline_ms - began_ms
+        if left_ms <= 0:
+            raise _Late(left_ms)
+        breaker = await self._breakers.get_breaker(self._address)
+        try:
+            async with breaker:
+                try:
+                    text, served = await self._ask(prompt, deadline_ms, max_tokens)
+                except (InferenceServerException, grpc.RpcError) as error:
+                    raise self._translated(error, left_ms) from error
+        except OpenedState:
+            raise BreakerOpen(f"Triton at {self._address} failed too often just now and was not asked") from None
+        return Generation(
+            text=text,
+            model=served.model,
+            model_version=served.version,
+            steps={"generate": _now_ms() - began_ms},
+        )
+
+    def _connection(self) -> InferenceServerClient:
+        if self._client is None:
+            self._client = InferenceServerClient(self._address, channel_args=_CHANNEL)
+        return self._client
+
+    async def _ask(self, prompt: str, deadline_ms: float, max_tokens: int) -> tuple[str, _Served]:
+        served = await self._identity(deadline_ms)
+        request = _request(prompt, deadline_ms, max_tokens)
+        parts: list[str] = []
+        left_s = max(0.001, (deadline_ms - _now_ms()) / 1000)
+        async for result, error in self._connection().stream_infer(_once(request), stream_timeout=left_s):
+            if error is not None:
+                raise error
+            output = result.as_numpy("text_output")
+            if output is not None and output.size:
+                parts += [part.decode(errors="replace") for part in output.reshape(-1)]
+            if result.get_response().parameters["triton_final_response"].bool_param:
+                break
+        text = "".join(parts).strip()
+        if not text:
+            raise GenerationError(f"{served.model} answered with nothing")
+        return text, served
+
+    async def _identity(self, deadline_ms: float) -> _Served:
+        """Which model stands behind the name, asked once a connection."""
+        if self._served is None:
+            left_s = max(0.001, (deadline_ms - _now_ms()) / 1000)
+            client = self._connection()
+            config = (await client.get_model_config(MODEL, client_timeout=left_s)).config
+            metadata = await client.get_model_metadata(MODEL, client_timeout=left_s)
+            name = config.parameters["served_model"].string_value if "served_model" in config.parameters else MODEL
+            self._served = _Served(name, metadata.versions[-1] if metadata.versions else "")
+        return self._served
+
+    def _translated(self, error: InferenceServerException | grpc.RpcError, left_ms: float) -> HoldfastError:
+        """The one place where Triton's errors become ours."""
+        if isinstance(error, InferenceServerException):
+            status, message = str(error.status()), str(error.message())
+        else:
+            status, message = str(error.code()), str(error)
+        if status in _TOO_LATE or "deadline passed" in message:
+            return _Late(left_ms)
+        if status in _ABSENT or "is not ready" in message or "unknown model" in message:
+            # Another model may come up in its place.
+            self._served = None
+            return UnavailableError(f"Triton at {self._address} does not answer for {MODEL}: {message}")
+        return GenerationError(f"{MODEL} failed: {message}")
+
+
+class _Late(DeadlineExceeded):
+    """A missed deadline that remembers whether the time was enough to blame the server."""
+
+    def __init__(self, left_ms: float) -> None:
+        super().__init__(f"no script within {max(0.0, left_ms):.0f} ms")
+        self.fair = left_ms >= FAIR_MS
+
+
+def _now_ms() -> float:
+    return time.time() * 1000
+
+
+async def _once(request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    yield request
+
+
+def _request(prompt: str, deadline_ms: float, max_tokens: int) -> dict[str, Any]:
+    sampling = {"max_tokens": max_tokens, "temperature": TEMPERATURE, "top_p": TOP_P, "top_k": TOP_K}
+    values: tuple[tuple[str, str, Any], ...] = (
+        ("text_input", "BYTES", np.array([prompt.encode()], dtype=np.object_)),
+        ("stream", "BOOL", np.array([False])),
+        ("sampling_parameters", "BYTES", np.array([json.dumps(sampling).encode()], dtype=np.object_)),
+        ("exclude_input_in_output", "BOOL", np.array([True])),
+    )
+    inputs = []
+    for name, kind, value in values:
+        tensor = InferInput(name, [1], kind)
+        tensor.set_data_from_numpy(value)
+        inputs.append(tensor)
+    return {
+        "model_name": MODEL,
+        "inputs": inputs,
+        # The small model gives up by itself; the gRPC deadline cancels in any backend.
+        "parameters": {"deadline_ms": int(deadline_ms)},
+        "enable_empty_final_response": True,
+    }

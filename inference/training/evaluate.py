@@ -1,0 +1,116 @@
+"""Judges the small model by conditioning: does a script do what its header asks, on combinations never trained on.
+
+The rules are exact. A script must be made of known phrases alone, nothing before, between or after them, and of
+just the families that its header calls for; a script that is a word off counts as wrong in every respect.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from inference.nano import Nano, Sampling
+from inference.prompt import header, prompt
+from inference.training.corpus import examples, families, may_end_early
+from inference.training.phrases import parse, slots_of
+from schemas.profile import Profile
+
+PLACES = ("greet", "observe", "act", "close")
+_ASPECT = {"greet": "greeting", "observe": "reason", "act": "strategy", "close": "offer_link_plan"}
+
+
+class Sample(NamedTuple):
+    """A profile, what the model wrote for it, and what is right about that."""
+
+    profile: Profile
+    script: str
+    right: dict[str, bool]
+
+
+class Score(NamedTuple):
+    """Shares of scripts that are right, by aspect and in `all`; how varied they are; and the time each took."""
+
+    scripts: int
+    right: dict[str, float]
+    distinct: dict[str, float]
+    ms_per_script: float
+    tokens_per_script: float
+    ms_per_token: float
+
+
+def judge(profile: Profile, script: str) -> dict[str, bool]:
+    """What is right about `script`, by aspect; `all` is right where every aspect is."""
+    found = parse(script, profile.locale)
+    wanted = families(profile)
+    by_place = {family.partition(".")[0]: family for family in found or ()}
+    right = {
+        aspect: found is not None and by_place.get(place) == wanted[PLACES.index(place)]
+        for place, aspect in _ASPECT.items()
+    }
+    if found is not None and "close" not in by_place:
+        right[_ASPECT["close"]] = may_end_early(profile)
+    right["well_formed"] = found is not None and found in (wanted, wanted[:-1])
+    slots = slots_of(script)
+    right["slots_given"] = slots <= profile.facts.keys()
+    right["offer_iff_given"] = ("offer" in slots) == ("offer" in profile.facts)
+    right["link_iff_given"] = ("link" in slots) == ("link" in profile.facts)
+    right["locale"] = _is_chinese(script) == (profile.locale == "zh")
+    return right | {"all": all(right.values())}
+
+
+def evaluate(
+    nano: Nano, *, seed: int, scripts: int, sampling: Sampling, report: Callable[[int], None] = lambda done: None
+) -> tuple[Score, list[Sample]]:
+    """The score on `scripts` profiles with held-out headers, and each script as it came out."""
+    samples: list[Sample] = []
+    tokens, spent_s = 0, 0.0
+    for at, example in enumerate(islice(examples(seed, held_out=True), scripts)):
+        # Each script has a seed of its own: with one for all, the same draw would begin all of them alike.
+        drawn = sampling if sampling.seed is None else sampling._replace(seed=sampling.seed + 7919 * at)
+        asked, began_s = prompt(example.profile), time.perf_counter()
+        pieces = list(nano.generate(asked, drawn, lambda: False))
+        spent_s += time.perf_counter() - began_s
+        tokens += len(pieces)
+        script = "".join(pieces)
+        samples.append(Sample(example.profile, script, judge(example.profile, script)))
+        report(len(samples))
+    texts = [sample.script for sample in samples]
+    score = Score(
+        scripts=scripts,
+        right={name: _share(sample.right[name] for sample in samples) for name in samples[0].right},
+        distinct={
+            "scripts": len(set(texts)) / scripts,
+            "2": _distinct(texts, 2),
+            "4": _distinct(texts, 4),
+        },
+        ms_per_script=1000 * spent_s / scripts,
+        tokens_per_script=tokens / scripts,
+        ms_per_token=1000 * spent_s / max(1, tokens),
+    )
+    return score, samples
+
+
+def shown(sample: Sample) -> str:
+    """A sample as text: header, script, and what is wrong with it."""
+    wrong = [name for name, right in sample.right.items() if not right]
+    return f"{header(sample.profile)}\n{sample.script}" + (f"\nwrong: {', '.join(wrong)}" if wrong else "")
+
+
+def _share(values: Iterable[bool]) -> float:
+    known = list(values)
+    return sum(known) / len(known)
+
+
+def _distinct(texts: list[str], n: int) -> float:
+    """Different runs of `n` words (characters, in Chinese) as a share of all runs."""
+    runs = [run for text in texts for run in _runs(text, n)]
+    return len(set(runs)) / max(1, len(runs))
+
+
+def _runs(text: str, n: int) -> Iterator[tuple[str, ...]]:
+    words = list(text) if _is_chinese(text) else text.split()
+    yield from zip(*(words[at:] for at in range(n)), strict=False)
+
+
+def _is_chinese(text: str) -> bool:
+    return any("\u4e00" <= character <= "\u9fff" for character in text)

@@ -1,0 +1,64 @@
+"""The committed model, in this process: what it writes is right, and it stops when it is told to."""
+
+import json
+from itertools import islice
+
+import pytest
+
+from inference.nano import MAX_POSITIONS, Nano, Sampling
+from inference.prompt import prompt
+from inference.training.corpus import examples
+from inference.training.evaluate import evaluate
+from inference.tritonserver import MODEL, MODEL_REPOSITORY
+
+FOLDER = MODEL_REPOSITORY / MODEL / "1"
+PROMPT = prompt(next(examples(1)).profile)
+
+
+@pytest.fixture(scope="module")
+def nano() -> Nano:
+    return Nano(FOLDER)
+
+
+def test_scripts_do_what_headers_ask_that_were_never_trained_on(nano: Nano) -> None:
+    score, _ = evaluate(nano, seed=21, scripts=60, sampling=Sampling())
+    assert score.right["all"] >= 0.95
+
+
+def test_the_likeliest_script_is_always_the_same(nano: Nano) -> None:
+    written = {"".join(nano.generate(PROMPT, Sampling(), lambda: False)) for _ in range(2)}
+    assert len(written) == 1
+
+
+def test_sampled_scripts_differ(nano: Nano) -> None:
+    sampling = Sampling(temperature=0.7, top_p=0.95)
+    written = {"".join(nano.generate(PROMPT, sampling, lambda: False)) for _ in range(12)}
+    assert len(written) > 3
+
+
+def test_it_writes_no_more_than_asked(nano: Nano) -> None:
+    assert len(list(nano.generate(PROMPT, Sampling(max_tokens=3), lambda: False))) <= 3
+
+
+def test_it_stops_when_told(nano: Nano) -> None:
+    answers = iter([False, False, False, True])
+    assert len(list(nano.generate(PROMPT, Sampling(), lambda: next(answers)))) <= 2
+    assert list(nano.generate(PROMPT, Sampling(), lambda: True)) == []
+
+
+def test_a_prompt_that_leaves_no_room_is_refused(nano: Nano) -> None:
+    with pytest.raises(ValueError, match="at most 511 allowed"):
+        list(nano.generate("x " * MAX_POSITIONS, Sampling(), lambda: False))
+
+
+def test_special_tokens_and_half_characters_never_show(nano: Nano) -> None:
+    for profile, _ in islice(examples(2), 20):
+        text = "".join(nano.generate(prompt(profile), Sampling(), lambda: False))
+        assert "<|" not in text and "\ufffd" not in text
+
+
+def test_the_committed_model_is_small_and_tells_how_it_was_judged() -> None:
+    assert sum(file.stat().st_size for file in FOLDER.iterdir() if file.is_file()) < 20_000_000
+    metrics = json.loads((FOLDER / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["greedy"]["scripts"] >= 500
+    assert (FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8").startswith("# holdfast-nano")
