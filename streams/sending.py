@@ -86,7 +86,7 @@ def outgoing(
 
     >>> event = b'{"kind":"login","event_id":"e1","tenant":"acme","user_id":"u1","ts":7}'
     >>> for record in outgoing([event, b"no event"], Replay(until=10), Disorder(bound_ms=1000)):
-    ...     print(record.topic, record.key, record.value[-36:].decode())
+    ...     print(record.topic, record.key, record.value[-38:].decode())
     events.login b'acme/u1' "replay":{"until":10,"compose":false}}
     events.usage None no event
     None None "replay":{"until":10,"compose":false}}

@@ -26,8 +26,8 @@ class Latencies:
     >>> times = Latencies()
     >>> for ms in range(1, 101):
     ...     times.record(ms)
-    >>> times.summary().p50_ms, times.summary().count
-    (50.0, 100)
+    >>> round(times.summary().p50_ms), times.summary().count
+    (50, 100)
     """
 
     def __init__(self) -> None:

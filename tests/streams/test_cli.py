@@ -1,0 +1,135 @@
+"""`holdfast` from the outside: what it prints, on which stream, and its exit status."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from schemas.codec import encode
+from schemas.events import Login
+from streams.batch import PANE_MS
+
+ROOT = Path(__file__).parent.parent.parent
+UNTIL = str(60 * 24 * PANE_MS)
+COMMANDS = ("up", "down", "status", "send", "decisions", "recompute", "verify", "demo", "train nano")
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> Path:
+    """A user's habit of 40 days, and a line that is no event."""
+    path = tmp_path / "events.jsonl"
+    hours = (hour for hour in range(40 * 24) if hour % 24 < 3)
+    lines = [
+        encode(Login(event_id=f"e{hour}", tenant="acme", user_id="u1", ts=hour * PANE_MS)) for hour in hours
+    ]
+    path.write_bytes(b"\n".join([*lines, b"no json", b""]))
+    return path
+
+
+@pytest.fixture
+def holdfast(tmp_path: Path):
+    """Runs the command with a work directory of its own, and no server anywhere."""
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "streams.cli", *map(str, arguments)],
+            cwd=ROOT,
+            env={
+                "PATH": "/usr/bin:/bin",
+                "HOLDFAST_WORK_DIR": str(tmp_path / "work"),
+                "HOLDFAST_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+                "COLUMNS": "200",
+            },
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+def test_help_lists_every_command(holdfast) -> None:
+    done = holdfast("--help")
+    assert done.returncode == 0
+    assert all(command.split()[0] in done.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_explains_itself_with_an_example(holdfast, command: str) -> None:
+    done = holdfast(*command.split(), "--help")
+    assert done.returncode == 0
+    assert "Example: holdfast" in done.stdout and "--json" in done.stdout
+
+
+def test_recompute_sums_up_for_people(holdfast, events: Path) -> None:
+    done = holdfast("recompute", events, "--until", UNTIL)
+    assert done.returncode == 0, done.stderr
+    assert "120 events accepted" in done.stdout and "critical" in done.stdout
+    assert "record 121 rejected: record is not JSON in UTF-8" in done.stdout
+
+
+def test_recompute_gives_machines_one_decision_a_line(holdfast, events: Path) -> None:
+    done = holdfast("recompute", events, "--until", "1970-03-02", "--json")
+    decisions = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [decision["to_tier"] for decision in decisions][-4:] == ["low", "medium", "high", "critical"]
+    assert all(decision["held_by"] == "replay" for decision in decisions)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("recompute", "missing.jsonl", "--until", UNTIL),
+        ("verify", "missing.jsonl", "--until", UNTIL),
+        ("send", "missing.jsonl", "--history"),
+        ("up", "--only", "zookeeper"),
+    ],
+)
+def test_what_a_person_can_mend_is_one_line_on_stderr(holdfast, arguments: tuple[str, ...]) -> None:
+    done = holdfast(*arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("holdfast: ") and (arguments[1] in line or arguments[-1] in line)
+
+
+@pytest.mark.parametrize("command", ["send", "verify --until 5", "decisions"])
+def test_a_broker_that_is_not_there_is_one_line_on_stderr(holdfast, events: Path, command: str) -> None:
+    name, *options = command.split()
+    done = holdfast(name, *([] if name == "decisions" else [events]), *options)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.strip().splitlines()[-1].startswith("holdfast: Kafka at 127.0.0.1:1 does not answer")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("--until", "yesterday"), "is no time"),
+        (("--until", "-5"), "is no time"),
+        (("--until", "99999-01-01"), "is no time"),
+        (("--until", UNTIL, "--speed", "fast"), "no speed"),
+        (("--until", UNTIL, "--speed", "x0"), "no speed"),
+        (("--until", UNTIL), "belong to --history"),
+        (("--history", "--duplicates", "1.5"), "1.5"),
+    ],
+)
+def test_wrong_usage_says_what_is_wrong(
+    holdfast, events: Path, arguments: tuple[str, ...], problem: str
+) -> None:
+    done = holdfast("send", events, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert problem in done.stderr
+
+
+def test_status_without_a_stack_tells_of_each_component(holdfast) -> None:
+    done = holdfast("status", "--json")
+    status = json.loads(done.stdout)
+    assert done.returncode == 1 and not status["healthy"]
+    assert {part["name"] for part in status["components"]} >= {"broker", "redis", "triton", "flink"}
+    assert "broker" in holdfast("status").stdout
+
+
+def test_down_without_a_stack_has_nothing_to_do(holdfast) -> None:
+    done = holdfast("down", "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"stopped": [], "wiped": False})
