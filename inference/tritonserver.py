@@ -5,9 +5,8 @@ Nothing here starts, watches or stops a process: `command` prepares, and whoever
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
-
-import pytriton
 
 from schemas.errors import UnavailableError
 
@@ -58,7 +57,15 @@ def command(
 
 
 def _server_folder() -> Path:
-    return Path(pytriton.__file__).parent / "tritonserver"
+    return _pytriton() / "tritonserver"
+
+
+def _pytriton() -> Path:
+    """The folder of the package, which takes seconds to import and is not needed here but for its files."""
+    found = find_spec("pytriton")
+    if found is None or found.origin is None:
+        raise UnavailableError("the package nvidia-pytriton, which carries Triton, is not installed")
+    return Path(found.origin).parent
 
 
 def _backend_folder(server: Path, work_dir: Path) -> Path:
@@ -69,7 +76,9 @@ def _backend_folder(server: Path, work_dir: Path) -> Path:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     stub = server / "python_backend_stubs" / version / "triton_python_backend_stub"
     if not stub.exists():
-        raise UnavailableError(f"Triton's wheel has no python backend for Python {version}: {stub} is missing")
+        raise UnavailableError(
+            f"Triton's wheel has no python backend for Python {version}: {stub} is missing"
+        )
     backends = (work_dir / "backends").resolve()
     folder = backends / "python"
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +92,7 @@ def _backend_folder(server: Path, work_dir: Path) -> Path:
 def _environment() -> dict[str, str]:
     """This environment, in which the stub finds libpython and our packages."""
     env = dict(os.environ)
-    site_packages = Path(pytriton.__file__).parent.parent
+    site_packages = _pytriton().parent
     before = {
         # The embedded interpreter looks for `python3` on the path to find its home.
         "PATH": Path(sys.executable).parent,

@@ -60,15 +60,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines, a
 File = Annotated[
     Path, typer.Argument(metavar="FILE", help="Events: JSONL, Parquet, or a dataset that holdfast knows.")
 ]
-Until = Annotated[
-    int,
-    typer.Option(
-        "--until",
-        parser=epoch_ms,
-        metavar="TS",
-        help="Where event time ends: epoch ms, or an ISO date or time in UTC.",
-    ),
-]
+_UNTIL = typer.Option(
+    "--until",
+    parser=epoch_ms,
+    metavar="TS",
+    help="Where event time ends: epoch ms, or an ISO date or time in UTC.",
+)
+Until = Annotated[int, _UNTIL]
+UntilIfGiven = Annotated[int | None, _UNTIL]
 Dataset = Annotated[
     str | None,
     typer.Option(

@@ -8,7 +8,7 @@ import typer
 
 from schemas.errors import InputError
 from schemas.events import Replay
-from streams.commands.output import AsJson, Dataset, File, Until, day, notice, out, print_json, progress
+from streams.commands.output import AsJson, Dataset, File, day, notice, out, print_json, progress
 from streams.datasets import read_events
 from streams.producer import Sent
 from streams.producer import send as send_records
@@ -52,7 +52,7 @@ def send(
         bool, typer.Option("--history", help="The past: no time bounds, and nobody is written to.")
     ] = False,
     compose: Compose = False,
-    until: Until | None = None,
+    until: UntilIfGiven = None,
     dataset: Dataset = None,
     duplicates: Duplicates = 0.0,
     shuffle: Shuffle = False,
