@@ -8,7 +8,17 @@ import typer
 
 from schemas.errors import InputError
 from schemas.events import Replay
-from streams.commands.output import AsJson, Dataset, File, day, notice, out, print_json, progress
+from streams.commands.output import (
+    AsJson,
+    Dataset,
+    File,
+    UntilIfGiven,
+    day,
+    notice,
+    out,
+    print_json,
+    progress,
+)
 from streams.datasets import read_events
 from streams.producer import Sent
 from streams.producer import send as send_records
