@@ -9,6 +9,7 @@ One instance keeps up with far more than a billion events a day, so the job is n
 """
 
 import logging
+import os
 import sys
 import time
 from collections import defaultdict
@@ -68,7 +69,7 @@ def write_records(writer: SequenceWriter, records: Iterable[Record]) -> None:
         writer.expire(partition, now_ms)
 
 
-def persist(write: Callable[[], None], wait: Callable[[float], None] = time.sleep) -> None:
+def persist(write: Callable[[], None], wait: Callable[[float], None]) -> None:
     """Calls `write` until Redis takes it, however long that is; `wait` gets seconds."""
     wait_s = FIRST_WAIT_S
     while True:
@@ -86,6 +87,7 @@ class WriteSequences(ScalarFunction):  # type: ignore[misc]  # PyFlink has no ty
     def __init__(self, redis_url: str) -> None:
         self._redis_url = redis_url
         self._writer: SequenceWriter | None = None
+        self._jvm = 0
 
     def is_deterministic(self) -> bool:
         """False: the planner must neither fold nor repeat a call that has an effect."""
@@ -93,6 +95,7 @@ class WriteSequences(ScalarFunction):  # type: ignore[misc]  # PyFlink has no ty
 
     def open(self, function_context: FunctionContext) -> None:
         """Connects, lazily: Redis need not be there yet."""
+        self._jvm = os.getppid()
         self._writer = SequenceWriter(self._redis_url)
 
     def close(self) -> None:
@@ -112,8 +115,13 @@ class WriteSequences(ScalarFunction):  # type: ignore[misc]  # PyFlink has no ty
         assert writer is not None  # Flink opens a function before it calls it
         append_ms = appended.dt.as_unit("ms").astype("int64")
         records = list(zip(keys, values, partitions, append_ms, strict=True))
-        persist(lambda: write_records(writer, records))
+        persist(lambda: write_records(writer, records), self._wait)
         return pd.Series(1, index=keys.index, dtype="int32")
+
+    def _wait(self, seconds: float) -> None:
+        if os.getppid() != self._jvm:
+            os._exit(1)  # a worker whose JVM was killed has nobody to wait for
+        time.sleep(seconds)
 
 
 def submit(tables: StreamTableEnvironment, settings: Settings) -> JobClient:
