@@ -64,13 +64,13 @@ class Scene:
             self.within += took_ms <= self._budget_ms
         found = Published(decision, took_ms)
         self.latest.appendleft(found)
-        if decision.outcome is Outcome.SENT:
+        if decision.outcome is Outcome.SENT and (measured or len(self.scripts) < SCRIPTS_SHOWN):
             self.scripts.append(found)
         return found
 
     def chosen(self) -> list[Published]:
         """Whole scripts to show: of different rungs, languages and tiers, as far as there are any."""
-        left, chosen = list(self.scripts), list[Published]()
+        left, chosen = self.scripts[::-1], list[Published]()
         while left and len(chosen) < SCRIPTS_SHOWN:
             best = max(left, key=lambda one: sum(_distance(one, other) for other in chosen))
             left.remove(best)

@@ -19,12 +19,14 @@ from streams.settings import Settings, load_settings
 
 USERS, RATE_PER_S = 300, 50.0
 CROSSINGS_A_SECOND = 1.0
+WARM_UP_S = 15
+"""Of the live part: until the JVM has compiled what it runs, decisions are shown and not counted."""
 _TENANTS = Path(__file__).parent.parent / "tenants.demo.json"
 _PLAIN_EVERY_S = 10.0
 
 
 def demo(
-    seconds: Annotated[int, typer.Option("--seconds", min=5, max=600, help="Of live traffic.")] = 60,
+    seconds: Annotated[int, typer.Option("--seconds", min=20, max=600, help="Of live traffic.")] = 60,
     as_json: AsJson = False,
 ) -> None:
     """Show the whole of it in about a minute, on generated traffic; nothing is left running.
@@ -49,7 +51,8 @@ def demo(
             users=USERS,
             declining=round(seconds * CROSSINGS_A_SECOND),
             rate_per_s=RATE_PER_S,
-            seconds=seconds,
+            seconds=seconds - WARM_UP_S,
+            warm_up_s=WARM_UP_S,
             lead_s=15,
         )
         drive, scene = Drive(settings, load), scenes.Scene(settings.budget_ms)
@@ -116,4 +119,6 @@ def _closing(scene: scenes.Scene, events: int) -> None:
     out.print(table)
     outcomes = ", ".join(f"{count} {what}" for what, count in sorted(scene.outcomes.items()))
     out.print(f"{events:,} live events, {sum(scene.by_tier.values())} crossings: {outcomes or 'none'}")
-    out.print(f"detection → publication: {scene.figures(publications.total())}")
+    out.print(
+        f"detection → publication: {scene.figures(publications.total())} (after {WARM_UP_S} s of warm-up)"
+    )
