@@ -68,10 +68,9 @@ class ScriptModel:
         self._address = address
         self._client: InferenceServerClient | None = None
         self._served: _Served | None = None
-        # A caller that gives up, or is in a hurry, has not found the server at fault.
-        excluded = [asyncio.CancelledError, (_Late, lambda error: not error.fair)]
+        # A caller that gives up has not found the server at fault.
         self._breakers = AsyncCircuitBreakerFactory(
-            default_threshold=threshold, default_ttl=open_s, exclude=excluded
+            default_threshold=threshold, default_ttl=open_s, exclude=[asyncio.CancelledError]
         )
 
     async def __aenter__(self) -> Self:
@@ -108,16 +107,21 @@ class ScriptModel:
         began_ms = _now_ms()
         left_ms = deadline_ms - began_ms
         if left_ms <= 0:
-            raise _Late(left_ms)
-        breaker = await self._breakers.get_breaker(self._address)
+            raise _late(left_ms)
+        hurried: DeadlineExceeded | None = None
         try:
-            async with breaker:
+            async with await self._breakers.get_breaker(self._address):
                 try:
                     text, served = await self._ask(prompt, deadline_ms, max_tokens)
                 except (InferenceServerException, grpc.RpcError) as error:
-                    raise self._translated(error, left_ms) from error
+                    ours = self._translated(error, left_ms)
+                    if not isinstance(ours, DeadlineExceeded) or left_ms >= FAIR_MS:
+                        raise ours from error
+                    hurried = ours
         except OpenedState:
             raise BreakerOpen(f"Triton at {self._address} failed too often just now and was not asked") from None
+        if hurried is not None:
+            raise hurried
         return Generation(
             text=text,
             model=served.model,
@@ -166,7 +170,7 @@ class ScriptModel:
         else:
             status, message = str(error.code()), str(error)
         if status in _TOO_LATE or "deadline passed" in message:
-            return _Late(left_ms)
+            return _late(left_ms)
         if status in _ABSENT or "is not ready" in message or "unknown model" in message:
             # Another model may come up in its place.
             self._served = None
@@ -174,12 +178,8 @@ class ScriptModel:
         return GenerationError(f"{MODEL} failed: {message}")
 
 
-class _Late(DeadlineExceeded):
-    """A missed deadline that remembers whether the time was enough to blame the server."""
-
-    def __init__(self, left_ms: float) -> None:
-        super().__init__(f"no script within {max(0.0, left_ms):.0f} ms")
-        self.fair = left_ms >= FAIR_MS
+def _late(left_ms: float) -> DeadlineExceeded:
+    return DeadlineExceeded(f"no script within {max(0.0, left_ms):.0f} ms")
 
 
 def _now_ms() -> float:
