@@ -1,6 +1,7 @@
 """The client of the language model: a prompt and an absolute deadline in, a script or one error out.
 
-Speaks the vLLM backend's signature over streaming gRPC, so that the small model and a large one are asked alike.
+Speaks the vLLM backend's signature over streaming gRPC, so that the small model and a large one are asked
+alike.
 """
 
 import asyncio
@@ -28,8 +29,8 @@ BREAKER_THRESHOLD = 5
 BREAKER_OPEN_S = 2.0
 """Seconds until it is asked again."""
 FAIR_MS = 1000
-"""A missed deadline counts as a failure of the server only where the model had at least this long: a short one says
-more about the caller's hurry."""
+"""A missed deadline counts as a failure of the server only where the model had at least this long: a short
+one says more about the caller's hurry."""
 TEMPERATURE, TOP_P, TOP_K = 0.5, 0.9, 50
 _CHANNEL = [
     # gRPC would wait up to two minutes before it tries a server again that was away.
@@ -57,9 +58,10 @@ class _Served(NamedTuple):
 
 
 class ScriptModel:
-    """The model `script` of the Triton at `address` (host:port). One per event loop; close it, or use it in `async with`.
+    """The model `script` of the Triton at `address` (host:port).
 
-    It connects when it is first asked, and again by itself after the server was away.
+    One per event loop; close it, or use it in `async with`. It connects when it is first asked, and again by
+    itself after the server was away.
     """
 
     def __init__(
@@ -119,7 +121,9 @@ class ScriptModel:
                         raise ours from error
                     hurried = ours
         except OpenedState:
-            raise BreakerOpen(f"Triton at {self._address} failed too often just now and was not asked") from None
+            raise BreakerOpen(
+                f"Triton at {self._address} failed too often just now and was not asked"
+            ) from None
         if hurried is not None:
             raise hurried
         return Generation(
@@ -159,7 +163,11 @@ class ScriptModel:
             client = self._connection()
             config = (await client.get_model_config(MODEL, client_timeout=left_s)).config
             metadata = await client.get_model_metadata(MODEL, client_timeout=left_s)
-            name = config.parameters["served_model"].string_value if "served_model" in config.parameters else MODEL
+            name = (
+                config.parameters["served_model"].string_value
+                if "served_model" in config.parameters
+                else MODEL
+            )
             self._served = _Served(name, metadata.versions[-1] if metadata.versions else "")
         return self._served
 

@@ -19,8 +19,8 @@ STOPS = ("<|return|>", "<|end|>")
 
 INSTRUCTIONS = {
     Locale.EN: (
-        "Write this user a warm message of one to three sentences in English. All facts are Mustache slots like "
-        "{{name}}: only those marked yes, {{product}}, {{active_hours_7d}}, {{usual_hours}}. "
+        "Write this user a warm message of one to three sentences in English. All facts are Mustache slots "
+        "like {{name}}: only those marked yes, {{product}}, {{active_hours_7d}}, {{usual_hours}}. "
         "State no other fact, promise nothing, no markup."
     ),
     Locale.ZH: (
@@ -56,7 +56,9 @@ name=yes feature=no offer=yes link=no logins_7d=no quiet_days=no
 
 def header(profile: Profile) -> str:
     """The first line for the model: what the script is for, and which facts there are."""
-    given = " ".join(f"{slot}={'yes' if slot in profile.facts else 'no'}" for slot in SLOTS if slot not in ALWAYS_GIVEN)
+    given = " ".join(
+        f"{slot}={'yes' if slot in profile.facts else 'no'}" for slot in SLOTS if slot not in ALWAYS_GIVEN
+    )
     plan = _NOT_A_WORD.sub("_", plain(profile.plan))[:MAX_PLAN_CHARS]
     return (
         f"locale={profile.locale} tier={profile.tier} strategy={profile.strategy} "

@@ -9,43 +9,49 @@ from inference.training.evaluate import Sample, shown
 _SAMPLES = 3
 _TEXT = """# holdfast-nano
 
-A language model of {parameters:,} parameters that writes short retention messages in English and Chinese, as Mustache
-templates. It has GPT-OSS's architecture with every part: mixture of experts ({experts} experts, {active} a token),
-attention sinks, every other layer with a sliding window, YaRN. {layers} layers, hidden size {hidden}, vocabulary
-{vocabulary}, {mib:.1f} MiB in single precision.
+A language model of {parameters:,} parameters that writes short retention messages in English and
+Chinese, as Mustache templates. It has GPT-OSS's architecture with every part: mixture of experts
+({experts} experts, {active} a token), attention sinks, every other layer with a sliding window, YaRN.
+{layers} layers, hidden size {hidden}, vocabulary {vocabulary}, {mib:.1f} MiB in single precision.
 
 ## What it is for
-The live rung and the drafts of holdfast on a machine without a GPU. It composes what people wrote: it does not know
-anything beyond its corpus, and a text in another language or for another purpose is outside of what it can do.
+The live rung and the drafts of holdfast on a machine without a GPU. It composes phrases that were
+written for it: it does not know anything beyond its corpus, and a text in another language or for
+another purpose is outside of what it can do.
 
 ## Data
-A corpus that this project makes (`inference/training/corpus.py`), by seed {seed}: headers drawn at random, sentences as
-the encoder writes them, and scripts composed of phrases written for this purpose by the makers of this project, in
-`inference/training/fragments/`. No data of any user or customer is in it. {examples:,} examples were seen. One in
-{held_out} combinations of the header was never trained on; all figures below are from those.
+A corpus that this project makes (`inference/training/corpus.py`), by seed {seed}: headers drawn at
+random, sentences as the encoder writes them, and scripts composed of phrases written for this purpose
+and for nothing else, in `inference/training/fragments/`. No data of any user or customer is in it.
+{examples:,} examples were seen. One in {held_out} combinations of the header was never trained on; all
+figures below are from those.
 
 ## Training
-{steps} steps of {batch} examples, AdamW, cosine from {rate}, loss on the answer alone, {minutes:.0f} minutes on one CPU
-thread. Loss (nats a token): {losses}. The corpus draws its phrases at random, so the loss cannot go to 0.
+{steps} steps of {batch} examples, AdamW, cosine from {rate}, loss on the answer alone, {minutes:.0f}
+minutes on one CPU thread. Loss (nats a token): {losses}. The corpus draws its phrases at random, so the
+loss cannot go to 0.
 
 ## Conditioning
-Share of scripts that do what the header asks. The rules are exact: a script that is a word off is wrong in every respect.
+Share of scripts that do what the header asks. The rules are exact: a script that is a word off is wrong
+in every respect.
 
 | aspect | greedy | temperature {temperature} |
 | --- | --- | --- |
 {table}
 
-Distinct scripts, 2-grams, 4-grams: greedy {greedy_distinct}; sampled {sampled_distinct}. {scripts} scripts each.
-{ms_per_script:.1f} ms a script ({tokens:.0f} tokens, {ms_per_token:.2f} ms a token with the prompt's share) on one thread of
-the machine that trained it, without the server.
+Distinct scripts, 2-grams, 4-grams: greedy {greedy_distinct}; sampled {sampled_distinct}. {scripts}
+scripts each. {cpu_ms:.1f} ms of processor time a script ({tokens:.0f} tokens, the prompt's share
+included), on one thread of the machine that trained it, without the server.
 
 ## Known limits
 - It rearranges phrases; it does not write new ones. Whoever wants new ones adds them and trains again.
 - It looks at the header and hardly at the sentences after it.
-- English can be long: with long names and offers a script may exceed the guard's limit, and the next rung is taken.
+- English can be long: with long names and offers a script may exceed the guard's limit, and the next
+  rung is taken.
 
 ## Samples
-The first from the held-out evaluation (temperature {temperature}), unedited; then those that break a rule, if any do.
+The first from the held-out evaluation (temperature {temperature}), unedited; then those that break a
+rule, if any do.
 
 {samples}
 """
@@ -55,7 +61,9 @@ def write(folder: Path, metrics: dict[str, Any], samples: list[Sample]) -> None:
     """Writes `MODEL_CARD.md` and `metrics.json` to `folder`."""
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     greedy, sampled = metrics["greedy"], metrics["sampled"]
-    rows = (f"| {name} | {share:.1%} | {sampled['right'][name]:.1%} |" for name, share in greedy["right"].items())
+    rows = (
+        f"| {name} | {share:.1%} | {sampled['right'][name]:.1%} |" for name, share in greedy["right"].items()
+    )
     good = [sample for sample in samples if sample.right["all"]][:_SAMPLES]
     bad = [sample for sample in samples if not sample.right["all"]][:_SAMPLES]
     text = _TEXT.format(
@@ -68,8 +76,7 @@ def write(folder: Path, metrics: dict[str, Any], samples: list[Sample]) -> None:
         greedy_distinct=_distinct(greedy),
         sampled_distinct=_distinct(sampled),
         scripts=greedy["scripts"],
-        ms_per_script=greedy["ms_per_script"],
-        ms_per_token=greedy["ms_per_token"],
+        cpu_ms=greedy["cpu_ms_per_script"],
         tokens=greedy["tokens_per_script"],
         samples="\n\n".join(f"```\n{shown(sample)}\n```" for sample in good + bad),
     )

@@ -1,7 +1,8 @@
 """The corpus: profiles as the encoder makes them, each with a script that people could have written.
 
-Deterministic by seed. A script is composed of a greeting, an observation (by reason), an act (by strategy)
-and a close (by offer, link, plan). Which ones is a pure function of the profile's header; the words are drawn.
+Deterministic by seed. A script is composed of a greeting, an observation (by reason), an act (by
+strategy) and a close (by offer, link, plan). Which ones is a pure function of the profile's header; the words
+are drawn.
 """
 
 from collections.abc import Iterator
@@ -21,7 +22,22 @@ HELD_OUT_SHARE = 16
 """One of so many combinations of the header is never trained on."""
 TEAM_PLANS = ("team", "business", "enterprise")
 _PLANS = ("free", "basic", "pro", "starter", "plus", "premium", *TEAM_PLANS, *TEAM_PLANS)
-_SYLLABLES = ("lo", "max", "gro", "ne", "tra", "vi", "duo", "x", "standard", "-2", "_eu", "basis", "专业", "版")
+_SYLLABLES = (
+    "lo",
+    "max",
+    "gro",
+    "ne",
+    "tra",
+    "vi",
+    "duo",
+    "x",
+    "standard",
+    "-2",
+    "_eu",
+    "basis",
+    "专业",
+    "版",
+)
 _CLOSE_OF = {
     Strategy.PREVENTIVE_CARE: "care",
     Strategy.RECOMMEND_FEATURE: "care",

@@ -1,7 +1,7 @@
-"""Judges the small model by conditioning: does a script do what its header asks, on combinations never trained on.
+"""Judges the small model by conditioning: does a script do what its header asks, where it was never trained.
 
-The rules are exact. A script must be made of known phrases alone, nothing before, between or after them, and of
-just the families that its header calls for; a script that is a word off counts as wrong in every respect.
+The rules are exact. A script must be made of known phrases alone, nothing before, between or after them, and
+of just the families that its header calls for; a script that is a word off counts as wrong in every respect.
 """
 
 import time
@@ -28,14 +28,13 @@ class Sample(NamedTuple):
 
 
 class Score(NamedTuple):
-    """Shares of scripts that are right, by aspect and in `all`; how varied they are; and the time each took."""
+    """Shares of scripts that are right, by aspect and in `all`; how varied they are; the processor time each took."""
 
     scripts: int
     right: dict[str, float]
     distinct: dict[str, float]
-    ms_per_script: float
+    cpu_ms_per_script: float
     tokens_per_script: float
-    ms_per_token: float
 
 
 def judge(profile: Profile, script: str) -> dict[str, bool]:
@@ -59,7 +58,12 @@ def judge(profile: Profile, script: str) -> dict[str, bool]:
 
 
 def evaluate(
-    nano: Nano, *, seed: int, scripts: int, sampling: Sampling, report: Callable[[int], None] = lambda done: None
+    nano: Nano,
+    *,
+    seed: int,
+    scripts: int,
+    sampling: Sampling,
+    report: Callable[[int], None] = lambda done: None,
 ) -> tuple[Score, list[Sample]]:
     """The score on `scripts` profiles with held-out headers, and each script as it came out."""
     samples: list[Sample] = []
@@ -67,9 +71,9 @@ def evaluate(
     for at, example in enumerate(islice(examples(seed, held_out=True), scripts)):
         # Each script has a seed of its own: with one for all, the same draw would begin all of them alike.
         drawn = sampling if sampling.seed is None else sampling._replace(seed=sampling.seed + 7919 * at)
-        asked, began_s = prompt(example.profile), time.perf_counter()
+        asked, began_s = prompt(example.profile), time.process_time()
         pieces = list(nano.generate(asked, drawn, lambda: False))
-        spent_s += time.perf_counter() - began_s
+        spent_s += time.process_time() - began_s
         tokens += len(pieces)
         script = "".join(pieces)
         samples.append(Sample(example.profile, script, judge(example.profile, script)))
@@ -83,9 +87,8 @@ def evaluate(
             "2": _distinct(texts, 2),
             "4": _distinct(texts, 4),
         },
-        ms_per_script=1000 * spent_s / scripts,
+        cpu_ms_per_script=1000 * spent_s / scripts,
         tokens_per_script=tokens / scripts,
-        ms_per_token=1000 * spent_s / max(1, tokens),
     )
     return score, samples
 

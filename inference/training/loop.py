@@ -1,4 +1,4 @@
-"""The training loop: batches of examples of like length, the loss on the answer alone, checkpoints on the way."""
+"""The training loop: batches of like length, the loss on the answer alone, checkpoints on the way."""
 
 import math
 import time
@@ -15,7 +15,7 @@ from transformers.models.gpt_oss.modeling_gpt_oss import load_balancing_loss_fun
 
 from inference.prompt import prompt
 from inference.training.corpus import examples
-from inference.training.tokenizer import END, PAD
+from inference.training.tokenizer import END, PAD, token_id
 
 BATCH = 16
 _POOL = 64
@@ -28,7 +28,7 @@ _IGNORED = -100
 
 
 class Progress(NamedTuple):
-    """Where the training stands: steps done of all, mean loss on the answers since the last report (nats a token)."""
+    """Where the training stands; `loss` is the mean on the answers since the last report, in nats a token."""
 
     step: int
     steps: int
@@ -43,13 +43,16 @@ class Batch(NamedTuple):
     targets: torch.Tensor
 
 
+Pair = tuple[list[int], list[int]]
+
+
 def batches(tokenizer: Tokenizer, seed: int) -> Iterator[Batch]:
     """Batches without end, shuffled, each of examples of like length."""
     generator = torch.Generator().manual_seed(seed)
-    pad, end = tokenizer.token_to_id(PAD), tokenizer.token_to_id(END)
+    pad, end = token_id(tokenizer, PAD), token_id(tokenizer, END)
     source = examples(seed)
     while True:
-        pool = []
+        pool: list[Pair] = []
         for example in islice(source, BATCH * _POOL):
             asked = tokenizer.encode(prompt(example.profile)).ids
             answer = [*tokenizer.encode(example.script).ids, end]
@@ -59,7 +62,7 @@ def batches(tokenizer: Tokenizer, seed: int) -> Iterator[Batch]:
             yield _batch(pool[at * BATCH : (at + 1) * BATCH], pad)
 
 
-def _batch(pairs: list[tuple[list[int], list[int]]], pad: int) -> Batch:
+def _batch(pairs: list[Pair], pad: int) -> Batch:
     # Padding stands on the right, where the causal mask keeps it from being seen.
     longest = len(pairs[-1][0])
     ids = torch.tensor([ids + [pad] * (longest - len(ids)) for ids, _ in pairs])
@@ -118,7 +121,9 @@ def fit(
         total += loss.detach()
         now_s = time.monotonic()
         if (step + 1) % report_every == 0:
-            reports.append(Progress(step + 1, steps, float(total) / report_every, before_s + now_s - started_s))
+            reports.append(
+                Progress(step + 1, steps, float(total) / report_every, before_s + now_s - started_s)
+            )
             report(reports[-1])
             total.zero_()
         if now_s - saved_s > _CHECKPOINT_S or step + 1 == steps:

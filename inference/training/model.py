@@ -8,7 +8,7 @@ MAX_POSITIONS = 512
 
 
 def config(pad_id: int, end_id: int) -> GptOssConfig:
-    """Mixture of experts, attention sinks, every other layer with the sliding window, and YaRN as in the original."""
+    """Experts, attention sinks, every other layer with the sliding window, YaRN as in the original."""
     return GptOssConfig(
         vocab_size=VOCABULARY,
         hidden_size=128,

@@ -35,8 +35,8 @@ def main(
 ) -> dict[str, Any]:
     """Trains the small model and writes it to `target`, with its card. About 35 min on one thread.
 
-    `work_dir` keeps the tokenizer and a checkpoint: called again with the same steps and seed, it goes on from there.
-    Returns the metrics that the card is written from.
+    `work_dir` keeps the tokenizer and a checkpoint: called again with the same steps and seed, it goes on
+    from there. Returns the metrics that the card is written from.
 
     Raises:
         InputError: the model could not be exported.
@@ -49,7 +49,7 @@ def main(
     target.mkdir(parents=True, exist_ok=True)
     words = tokenizer.train(seed)
     tokenizer.save(words, trained)
-    made = model.create(words.token_to_id(tokenizer.PAD), words.token_to_id(tokenizer.END))
+    made = model.create(tokenizer.token_id(words, tokenizer.PAD), tokenizer.token_id(words, tokenizer.END))
     reports = loop.fit(
         made,
         words,

@@ -10,11 +10,14 @@ from schemas.vocabulary import Locale, Reason
 _MAX_SENTENCES = 4
 _ANY = {
     Locale.EN: (
-        "You were active for {n} hours in the last 7 days, usually about {m} hours a week: your activity has gone down.",
+        "You were active for {n} hours in the last 7 days, usually about {m} hours a "
+        "week: your activity has gone down.",
         "You were active for {n} hours in the last 7 days, about as much as usual.",
-        "You logged in {n} times in the last 7 days, usually about {m} times a week: you have been logging in {less} often.",
+        "You logged in {n} times in the last 7 days, usually about {m} times a week: you "
+        "have been logging in {less} often.",
         "You logged in {n} times in the last 7 days, about as often as usual.",
-        "You used features {n} times in the last 7 days, usually about {m} times a week: you have been using them {less}.",
+        "You used features {n} times in the last 7 days, usually about {m} times a week: "
+        "you have been using them {less}.",
         "You used features {n} times in the last 7 days, about as often as usual.",
         "You were active on {d} days of the last 7.",
         "You have been a customer for {m} days.",
@@ -53,7 +56,19 @@ _OF_REASON = {
     },
 }
 _LESS = {Locale.EN: ("less", "more"), Locale.ZH: ("下降", "上升", "减少", "增加")}
-_FEATURES = ("export", "dashboard", "reports", "team chat", "import", "search", "报表", "看板", "导出", "message", "api")
+_FEATURES = (
+    "export",
+    "dashboard",
+    "reports",
+    "team chat",
+    "import",
+    "search",
+    "报表",
+    "看板",
+    "导出",
+    "message",
+    "api",
+)
 
 
 def told(random: Random, locale: Locale, reason: Reason) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The small model's own tokenizer: byte-level BPE over the corpus, with the harmony format's special tokens."""
+"""The small model's own tokenizer: byte-level BPE over the corpus, with the harmony format's specials."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -40,6 +40,13 @@ def train(seed: int) -> Tokenizer:
     tokenizer.train_from_iterator(_texts(seed), trainer)
     tokenizer.add_tokens(whole)
     return tokenizer
+
+
+def token_id(tokenizer: Tokenizer, token: str) -> int:
+    """The id of a token that there must be."""
+    known: int | None = tokenizer.token_to_id(token)
+    assert known is not None, token
+    return known
 
 
 def save(tokenizer: Tokenizer, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The client against a gRPC server in this process that speaks Triton's protocol and does as each test says."""
+"""The client against a gRPC server in this process that speaks Triton's protocol and does as told."""
 
 import asyncio
 import time
@@ -101,14 +101,19 @@ async def test_the_request_is_what_the_vllm_backend_takes(model: ScriptModel, fa
     await model.generate("a prompt", deadline_ms, max_tokens=7)
     request = fake.asked[0]
     assert [one.name for one in request.inputs] == [
-        "text_input", "stream", "sampling_parameters", "exclude_input_in_output"
+        "text_input",
+        "stream",
+        "sampling_parameters",
+        "exclude_input_in_output",
     ]
     assert request.raw_input_contents[0][4:] == b"a prompt"
     assert b'"max_tokens": 7' in request.raw_input_contents[2]
     assert request.parameters["deadline_ms"].int64_param == int(deadline_ms)
 
 
-async def test_a_model_that_is_too_slow_is_cancelled_at_the_deadline(model: ScriptModel, fake: FakeTriton) -> None:
+async def test_a_model_that_is_too_slow_is_cancelled_at_the_deadline(
+    model: ScriptModel, fake: FakeTriton
+) -> None:
     await model.generate("prompt", now_ms() + 2000)
     fake.answer = fake.never
     with pytest.raises(DeadlineExceeded):
@@ -168,7 +173,7 @@ async def test_a_server_that_is_stopping_does_not_know_its_model_and_counts_as_a
         yield None
 
     fake.answer = stopping
-    with pytest.raises(UnavailableError, match="127.0.0.1"):
+    with pytest.raises(UnavailableError, match=r"127\.0\.0\.1"):
         await model.generate("prompt", now_ms() + 2000)
 
 

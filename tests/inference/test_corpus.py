@@ -71,7 +71,9 @@ def test_phrases_state_nothing_but_slots(locale: Locale) -> None:
             own = own.replace(f"{{{{{slot}}}}}", "")
         assert slots_of(own) == frozenset()
         assert not any(character.isdigit() or character in "%$€¥<>" for character in own), phrase
-        assert not any(word in own.lower() for word in ("free", "discount", "guarantee", "http", "免费", "折")), phrase
+        assert not any(
+            word in own.lower() for word in ("free", "discount", "guarantee", "http", "免费", "折")
+        ), phrase
 
 
 @pytest.mark.parametrize("locale", Locale)
@@ -87,8 +89,9 @@ def test_the_judge_finds_a_script_for_another_reason_wrong() -> None:
     profile, script = next(example for example in EXAMPLES if example.profile.reason is Reason.ERRORS)
     assert judge(profile, script)["all"]
     other = next(
-        example.script for example in EXAMPLES if example.profile.reason is Reason.STEADY
-        and example.profile.locale is profile.locale
+        example.script
+        for example in EXAMPLES
+        if example.profile.reason is Reason.STEADY and example.profile.locale is profile.locale
     )
     assert not judge(profile, other)["reason"]
 

@@ -107,12 +107,14 @@ async def test_what_waits_past_its_deadline_is_not_begun(model: ScriptModel) -> 
 
 
 async def test_the_model_itself_gives_up_at_an_absolute_deadline(triton: Triton, model: ScriptModel) -> None:
-    """Even where the caller waits on: the time in the queue counts, so the deadline is a time and no duration."""
+    """Even where the caller waits on: the time in the queue counts too."""
     _, error = await ask(triton, prompt(HELD_OUT[0]), deadline_ms=int(now_ms()) - 1)
     assert error is not None and "deadline passed" in str(error)
 
 
-async def test_the_prompt_comes_back_unless_it_is_excluded_as_with_vllm(triton: Triton, model: ScriptModel) -> None:
+async def test_the_prompt_comes_back_unless_it_is_excluded_as_with_vllm(
+    triton: Triton, model: ScriptModel
+) -> None:
     asked = prompt(HELD_OUT[0])
     text, _ = await ask(triton, asked)
     assert text.startswith(asked) and len(text) > len(asked)

@@ -1,7 +1,7 @@
 """The small model in Triton's python backend, with the signature and the habits of the vLLM backend.
 
-Requests are answered one after the other, in the order of their coming: on one thread, two at once would only make
-both late. A request that was cancelled, or whose deadline passed while it waited, is not begun.
+Requests are answered one after the other, in the order of their coming: on one thread, two at once would only
+make both late. A request that was cancelled, or whose deadline passed while it waited, is not begun.
 """
 
 import json
@@ -49,7 +49,9 @@ class TritonPythonModel:
             try:
                 self._answer(request, sender)
             except Exception as error:  # whatever goes wrong is this request's, not the server's
-                failed = pb_utils.TritonError(f"{type(error).__name__}: {error}", pb_utils.TritonError.INVALID_ARG)
+                failed = pb_utils.TritonError(
+                    f"{type(error).__name__}: {error}", pb_utils.TritonError.INVALID_ARG
+                )
                 sender.send(
                     pb_utils.InferenceResponse(error=failed),
                     flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL,
@@ -98,4 +100,6 @@ def _input(request, name, default):
 
 
 def _response(text):
-    return pb_utils.InferenceResponse([pb_utils.Tensor("text_output", np.array([text.encode()], dtype=np.object_))])
+    return pb_utils.InferenceResponse(
+        [pb_utils.Tensor("text_output", np.array([text.encode()], dtype=np.object_))]
+    )
