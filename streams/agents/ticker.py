@@ -12,7 +12,7 @@ import time
 from typing import NoReturn
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from schemas.codec import encode, parse
 from schemas.errors import HoldfastError, RejectedEvent, UnavailableError
@@ -22,7 +22,8 @@ from streams.settings import load_settings
 from streams.topics import ensure_topics
 
 INTERVAL_S = 1.0
-_READ_S = 0.5
+_LOOK_MS = 3000
+_READ_S = 2.0
 _SEND_S = 5.0
 
 logger = logging.getLogger(__name__)
@@ -53,8 +54,11 @@ class Watch:
                 last -= 1
             if last >= self._seen.get(place, 0):
                 offsets[place] = last
-            self._seen[place] = end
         return offsets
+
+    def passed(self, place: Place, offset: int) -> None:
+        """The record at `offset` has been looked at, or is not there any more."""
+        self._seen[place] = offset + 1
 
     def saw(self, value: bytes | None, append_ms: int) -> None:
         """A last record. Of records at the same time the one of a replay counts; a bad one never does."""
@@ -99,7 +103,7 @@ class Ticker:
 
     def _look(self) -> None:
         partitions = [TopicPartition(*place) for place in PLACES]
-        ends = self._consumer.end_offsets(partitions)
+        ends = self._consumer.end_offsets(partitions, timeout_ms=_LOOK_MS)
         unseen = self._watch.unseen({(at.topic, at.partition): end for at, end in ends.items()})
         if not unseen:
             return
@@ -108,11 +112,17 @@ class Ticker:
         for at, offset in wanted.items():
             self._consumer.seek(at, offset)
         until_s = time.monotonic() + _READ_S
-        while wanted and time.monotonic() < until_s:
+        while wanted:
             for at, records in self._consumer.poll(timeout_ms=100).items():
-                if wanted.pop(at, None) is not None:
+                if at in wanted:
                     self._watch.saw(records[0].value, records[0].timestamp)
                     self._consumer.pause(at)
+            # Beyond it without a record: the broker has deleted it since.
+            for at in [at for at, offset in wanted.items() if self._consumer.position(at) > offset]:
+                self._watch.passed((at.topic, at.partition), wanted.pop(at))
+            if wanted and time.monotonic() > until_s:
+                # Without them nobody knows whether the newest is live; the next beat looks again.
+                raise KafkaTimeoutError(f"{len(wanted)} last records could not be read")
 
 
 def tick_for_ever(bootstrap_servers: str) -> NoReturn:

@@ -13,8 +13,9 @@ import os
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
+from typing import Protocol
 
 import pandas as pd
 from pyflink.common.job_client import JobClient
@@ -47,7 +48,17 @@ Record = tuple[bytes | None, bytes | None, int, int]
 """Key, value, partition and append time (epoch ms) of a record on an events topic."""
 
 
-def write_records(writer: SequenceWriter, records: Iterable[Record]) -> None:
+class Writer(Protocol):
+    """Writes and drops events, as `SequenceWriter` does."""
+
+    def write(self, batch: Mapping[int, Iterable[Event]]) -> None:
+        """Write the events of each partition, or raise UnavailableError."""
+
+    def expire(self, partition: int, now_ms: int) -> int:
+        """Drop the silent users' events, or raise UnavailableError."""
+
+
+def write_records(writer: Writer, records: Iterable[Record]) -> None:
     """Write the events among `records`, then drop whom the ticks among them show to be silent.
 
     Raises:

@@ -18,7 +18,10 @@ def test_empty_topics_get_no_ticks() -> None:
 def test_the_last_record_of_each_partition_that_grew_is_looked_at_once() -> None:
     watch = Watch()
     assert watch.unseen({A: 3, B: 0}) == {A: 2}
+    watch.passed(A, 2)
     assert watch.unseen({A: 3, B: 1}) == {B: 0}
+    assert watch.unseen({A: 3, B: 1}) == {B: 0}, "it could not be read, and is asked for again"
+    watch.passed(B, 0)
     assert watch.unseen({A: 3, B: 1}) == {}
 
 
@@ -43,7 +46,7 @@ def test_the_broker_s_append_time_decides_which_record_is_the_newest() -> None:
 
 def test_our_own_ticks_hide_nothing() -> None:
     watch = Watch()
-    watch.unseen({A: 3})
+    watch.passed(A, 2)
     watch.sent(A, 3)
     assert watch.unseen({A: 4}) == {}
     watch.sent(A, 6)

@@ -1,0 +1,173 @@
+"""Composer and ticker as `holdfast up` starts them, on a broker and a Redis of their own; Triton is away."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import msgspec
+import pytest
+import redis
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
+
+from schemas.codec import encode
+from schemas.deadletter import DeadLetter
+from schemas.decision import Crossing, Decision
+from schemas.events import Account, Login, Replay, Tick
+from schemas.topics import (
+    CROSSINGS,
+    DECISIONS,
+    EVENT_TOPICS,
+    INTERVENTIONS,
+    LOGIN,
+    PARTITIONS,
+    REJECTED,
+    Topic,
+)
+from schemas.vocabulary import Cause, Outcome, Rung, Tier
+from streams.embedded import Stack
+from streams.settings import Settings
+
+pytestmark = pytest.mark.real
+
+PORTS = {"broker_port": 19492, "controller_port": 19493, "redis_port": 19479}
+_WAIT_S = 60.0
+
+
+class Servers:
+    """The stack, and what a test asks of it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.servers = stack.settings.bootstrap_servers
+        self._producer = KafkaProducer(bootstrap_servers=self.servers)
+
+    def send(self, topic: Topic, key: bytes | None, value: bytes) -> None:
+        self._producer.send(topic.name, key=key, value=value).get(timeout=_WAIT_S)
+
+    def records(self, topic: Topic) -> list[ConsumerRecord]:
+        consumer = KafkaConsumer(bootstrap_servers=self.servers)
+        try:
+            partitions = [TopicPartition(topic.name, number) for number in range(PARTITIONS)]
+            consumer.assign(partitions)
+            consumer.seek_to_beginning()
+            ends = consumer.end_offsets(partitions)
+            found: list[ConsumerRecord] = []
+            while any(consumer.position(partition) < ends[partition] for partition in partitions):
+                for records in consumer.poll(timeout_ms=100).values():
+                    found += records
+            return found
+        finally:
+            consumer.close()
+
+    def close(self) -> None:
+        self._producer.close()
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    settings = Settings(
+        work_dir=tmp_path_factory.mktemp("agents"),
+        bootstrap_servers=f"127.0.0.1:{PORTS['broker_port']}",
+        redis_url=f"redis://127.0.0.1:{PORTS['redis_port']}/0",
+        triton_url="127.0.0.1:9",
+        **PORTS,  # type: ignore[arg-type]  # each is an int
+    )
+    stack = Stack(settings)
+    try:
+        stack.up(only=("broker", "redis", "composer", "ticker"))
+        servers = Servers(stack)
+        yield servers
+        servers.close()
+    finally:
+        stack.down(wipe=True)
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    until_s = time.monotonic() + _WAIT_S
+    while not holds():
+        assert time.monotonic() < until_s, "it did not come to that"
+        time.sleep(0.2)
+
+
+def crossing(name: str, user: str) -> Crossing:
+    ann = Account(event_id="a1", tenant="acme", user_id=user, ts=1, name="Ann")
+    return Crossing(
+        id=name,
+        tenant="acme",
+        user_id=user,
+        cause=Cause.DECLINE,
+        at=1_700_000_000_000,
+        from_tier=Tier.MEDIUM,
+        to_tier=Tier.HIGH,
+        activity=28.6,
+        recent=6,
+        prior=69,
+        usual=21.0,
+        account=ann,
+        detected_ms=time.time() * 1000,
+    )
+
+
+def ids(servers: Servers, topic: Topic) -> list[str]:
+    return [msgspec.json.decode(record.value, type=Decision).id for record in servers.records(topic)]
+
+
+def test_each_crossing_is_composed_and_sent_whatever_lies_between_them(servers: Servers) -> None:
+    names = [f"c{number}" for number in range(20)]
+    for number, name in enumerate(names):
+        servers.send(CROSSINGS, f"acme/u{number}".encode(), encode(crossing(name, f"u{number}")))
+        if number % 5 == 0:
+            servers.send(CROSSINGS, b"acme/poison", b"\xff{")
+    eventually(lambda: set(ids(servers, DECISIONS)) == set(names))
+    eventually(lambda: set(ids(servers, INTERVENTIONS)) == set(names))
+    record = servers.records(DECISIONS)[0]
+    decision = msgspec.json.decode(record.value, type=Decision)
+    assert record.key == f"acme/{decision.user_id}".encode()
+    assert decision.outcome is Outcome.SENT
+    assert decision.script is not None and decision.script.rung is Rung.TEMPLATE
+    assert "Ann" in decision.script.text
+
+    dead = [msgspec.json.decode(record.value, type=DeadLetter) for record in servers.records(REJECTED)]
+    assert [(letter.topic, letter.value) for letter in dead] == [(CROSSINGS.name, b"\xff{")] * 4
+
+
+def test_redis_has_each_user_s_latest_decision(servers: Servers) -> None:
+    servers.send(CROSSINGS, b"acme/ann", encode(crossing("first", "ann")))
+    servers.send(CROSSINGS, b"acme/ann", encode(crossing("second", "ann")))
+    client = redis.Redis.from_url(servers.stack.settings.redis_url)
+
+    def is_there() -> bool:
+        last = [record for record in servers.records(DECISIONS) if record.key == b"acme/ann"]
+        return len(last) == 2 and client.get("decision:acme/ann") == last[-1].value
+
+    eventually(is_there)
+    client.close()
+
+
+def test_event_time_is_carried_on_after_a_live_event_and_not_after_a_replay(servers: Servers) -> None:
+    def ticks() -> dict[tuple[str, int], int]:
+        counts: dict[tuple[str, int], int] = {}
+        for topic in EVENT_TOPICS:
+            for record in servers.records(topic):
+                if b'"kind":"tick"' in record.value:
+                    counts[topic.name, record.partition] = counts.get((topic.name, record.partition), 0) + 1
+        return counts
+
+    assert ticks() == {}
+    now_ms = int(time.time() * 1000)
+    login = Login(event_id="e1", tenant="acme", user_id="u1", ts=now_ms)
+    servers.send(LOGIN, b"acme/u1", encode(login))
+    eventually(lambda: len(ticks()) == len(EVENT_TOPICS) * PARTITIONS and min(ticks().values()) >= 2)
+    some = next(record for record in servers.records(LOGIN) if b"tick" in record.value)
+    assert some.key is None
+    assert msgspec.json.decode(some.value, type=Tick).ts >= now_ms
+
+    past = msgspec.structs.replace(login, event_id="e2", ts=5, replay=Replay(until=9))
+    servers.send(LOGIN, b"acme/u1", encode(past))
+
+    def stopped() -> bool:
+        before = ticks()
+        time.sleep(2.5)
+        return ticks() == before
+
+    eventually(stopped)

@@ -1,0 +1,136 @@
+"""From the events' topics to the sequences in Redis."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+
+import pytest
+from kafka import KafkaProducer
+
+from schemas.codec import encode
+from schemas.errors import UnavailableError
+from schemas.events import Event, Login, Replay, Tick
+from schemas.topics import EVENT_TOPICS, LOGIN, PARTITIONS
+from streams.embedded import Stack
+from streams.flink.sequences import FIRST_WAIT_S, LONGEST_WAIT_S, persist, write_records
+from streams.settings import Settings
+from streams.store import KEEP_MS, UserStore
+
+T = 1_700_000_000_000
+PORTS = {"broker_port": 19592, "controller_port": 19593, "redis_port": 19579, "sequences_port": 19582}
+
+
+class Writer:
+    """Notes what it is told, in order."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def write(self, batch: Mapping[int, Iterable[Event]]) -> None:
+        self.told.append({partition: list(events) for partition, events in batch.items()})
+
+    def expire(self, partition: int, now_ms: int) -> int:
+        self.told.append((partition, now_ms))
+        return 0
+
+
+def login(name: str, ts: int, user: str = "u1", until: int = T) -> Login:
+    return Login(event_id=name, tenant="acme", user_id=user, ts=ts, replay=Replay(until=until))
+
+
+def test_events_are_written_by_partition_before_the_newest_tick_drops_the_silent() -> None:
+    writer = Writer()
+    e1, e2 = login("e1", T), login("e2", T + 1)
+    tick, later = Tick(ts=T + 5), Tick(ts=T + 6)
+    write_records(
+        writer,
+        [
+            (None, encode(later), 3, T),
+            (b"acme/u1", encode(e1), 3, T),
+            (None, encode(tick), 3, T),
+            (b"acme/u1", encode(e2), 4, T),
+        ],
+    )
+    assert writer.told == [{3: [e1], 4: [e2]}, (3, T + 6)]
+
+
+def test_rejected_records_are_left_out() -> None:
+    writer = Writer()
+    write_records(
+        writer,
+        [(b"acme/u1", b"\xff", 0, T), (None, None, 0, T), (b"acme/other", encode(login("e1", T)), 0, T)],
+    )
+    assert writer.told == [{}]
+
+
+def test_a_batch_is_tried_until_redis_takes_it() -> None:
+    failures = [UnavailableError("away")] * 9
+    waits: list[float] = []
+
+    def write() -> None:
+        if failures:
+            raise failures.pop()
+
+    persist(write, waits.append)
+    assert failures == []
+    assert waits[0] == FIRST_WAIT_S and waits[-1] == LONGEST_WAIT_S and waits == sorted(waits)
+
+
+@pytest.mark.real
+def test_the_job_keeps_30_days_through_bad_records_and_an_outage_of_redis(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    settings = Settings(
+        work_dir=tmp_path_factory.mktemp("sequences"),
+        bootstrap_servers=f"127.0.0.1:{PORTS['broker_port']}",
+        redis_url=f"redis://127.0.0.1:{PORTS['redis_port']}/0",
+        checkpoint_interval_ms=1000,
+        **PORTS,  # type: ignore[arg-type]  # each is an int
+    )
+    stack = Stack(settings)
+    try:
+        stack.up(only=("broker", "redis", "sequences"))
+        producer = KafkaProducer(bootstrap_servers=settings.bootstrap_servers)
+
+        def send(events: Iterable[Login]) -> None:
+            for event in events:
+                producer.send(LOGIN.name, key=event.key.encode(), value=encode(event))
+            producer.send(LOGIN.name, key=b"acme/u1", value=b"no event")
+            producer.flush()
+
+        silent = [login(f"s{n}", T - KEEP_MS - n, "silent") for n in range(10)]
+        heard = [login(f"e{n}", T - n * (KEEP_MS // 10)) for n in range(15)]
+        send([*silent, *heard, *heard[:5]])
+        wait_for(settings.redis_url, "acme/u1", 10)
+        stack.down(only=("redis",))
+        more = [login(f"m{n}", T - n - 1) for n in range(5)]
+        send(more)
+        tick = encode(Tick(ts=T, replay=Replay(until=T)))
+        for topic in EVENT_TOPICS:
+            for partition in range(PARTITIONS):
+                producer.send(topic.name, value=tick, partition=partition)
+        producer.close()
+        time.sleep(2)
+        stack.up(only=("redis",))
+        wait_for(settings.redis_url, "acme/silent", 0)
+        found = wait_for(settings.redis_url, "acme/u1", 15)
+        assert {event.event_id for event in found} == {e.event_id for e in [*heard[:10], *more]}
+    finally:
+        stack.down(wipe=True)
+
+
+def wait_for(redis_url: str, key: str, count: int) -> list[Event]:
+    """The user's events as of T, once there are `count`."""
+
+    async def ask() -> list[Event]:
+        store = UserStore(redis_url, timeout_s=5)
+        try:
+            return await store.read(key, T)
+        finally:
+            await store.close()
+
+    until_s = time.monotonic() + 120
+    while len(found := asyncio.run(ask())) != count:
+        assert time.monotonic() < until_s, f"{key} has {len(found)} events, not {count}"
+        time.sleep(0.5)
+    return found
