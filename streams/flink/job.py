@@ -100,6 +100,7 @@ def _source(settings: Settings) -> str:
 
 # What moves event time: a whole number at the top of a JSON object, unless it is too far ahead of the
 # broker's clock and no replay says so. SQL's functions give NULL on anything else, which moves nothing.
+# (A regular expression that looks only among the values at the object's head took twice the time.)
 _JSON = "CAST(`value` AS STRING)"
 _TIME = f"TO_TIMESTAMP_LTZ(TRY_CAST(JSON_VALUE({_JSON}, '$.ts') AS BIGINT), 3)"
 _EVENT_TIME = f"""CASE
