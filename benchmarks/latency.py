@@ -9,6 +9,7 @@ import os
 import platform
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,12 +58,14 @@ class Tally:
         self._budget_ms = budget_ms
         self._ids: set[str] = set()
 
-    def take(self, record: Record) -> None:
-        """A record of the topic `decisions`."""
+    def take(self, record: Record, is_measured: Callable[[float], bool]) -> None:
+        """A record of the topic `decisions`, if `is_measured` says so of its boundary."""
         if record.value is None:
             return
         decision = _decoder.decode(record.value)
         if decision.id in self._ids or decision.held_by is HeldBy.REPLAY:
+            return
+        if not is_measured(decision.at):
             return
         self._ids.add(decision.id)
         self.within += self.publications.record(decision, record.append_ms) <= self._budget_ms
@@ -128,8 +131,8 @@ def _measured(settings: Settings, load: Load) -> Report:
                     completed=min(live_s, int((drive.now_ms() - drive.live_from_ms) / 1000)),
                     total=live_s,
                 )
-            elif drive.is_measured(record.append_ms):
-                tally.take(record)
+            else:
+                tally.take(record, drive.is_measured)
 
         drive.run(on_stage, on_record)
     assert drive.population is not None  # run has made it

@@ -1,6 +1,7 @@
 """What the demo has seen so far, and how it looks: tiers, crossings, scripts, and the time they took."""
 
 from collections import Counter, deque
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -47,7 +48,7 @@ class Scene:
         """Know the users' tiers at the end of the history."""
         self.users = {persona.user_id: persona.tier for persona in population.personas}
 
-    def take(self, record: Record, measured: bool) -> Published | None:
+    def take(self, record: Record, is_measured: Callable[[float], bool]) -> Published | None:
         """A record of the topic; what it tells, unless it is a copy or about the past."""
         if record.value is None:
             return None
@@ -58,7 +59,7 @@ class Scene:
         self.users[decision.user_id] = decision.to_tier
         self.by_tier[decision.to_tier] += 1
         self.outcomes[decision.held_by or decision.outcome] += 1
-        took_ms = record.append_ms - decision.timing.detected_ms
+        took_ms, measured = record.append_ms - decision.timing.detected_ms, is_measured(decision.at)
         if measured:
             self.publications.record(decision, record.append_ms)
             self.within += took_ms <= self._budget_ms

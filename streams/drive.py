@@ -16,10 +16,15 @@ from schemas.errors import HoldfastError
 from schemas.events import Event, Replay
 from schemas.topics import DECISIONS
 from streams.consumer import Record, reading
+from streams.flink.rest import Rest
 from streams.producer import send
 from streams.sending import Disorder, outgoing
 from streams.settings import Settings
-from streams.traffic import Population, populate
+from streams.traffic import TENANT, Population, populate
+
+_PATIENCE_MS = 60_000
+"""How long after the live part crossings are still waited for."""
+_CATCH_UP_S = 300.0
 
 Stage = Callable[[str, int, int | None], None]
 """What is being done, how much of it is done, and of how much."""
@@ -67,6 +72,8 @@ class Drive:
             load.users, now_ms, load.seed, declining=load.declining, window_s=span_s, lead_s=load.lead_s
         )
         self._send_history(population, on_stage)
+        on_stage("waiting for the stream to catch up", 0, None)
+        Rest(settings.flink_port).wait_watermark(population.now_ms - 1, _CATCH_UP_S)
         with reading(settings.bootstrap_servers, DECISIONS, from_beginning=False) as reader:
             self.live_from_ms = int(max(now_ms + load.lead_s * 1000, time.time() * 1000))
             end_ms = self.live_from_ms + span_s * 1000
@@ -77,10 +84,12 @@ class Drive:
                 reader.poll()
             sender = threading.Thread(target=self._send_live, args=(population, span_s), daemon=True)
             sender.start()
-            # Event time runs a bound and a tick behind the clock: the last crossings come that much later.
-            while time.time() * 1000 < end_ms + settings.watermark_bound_ms + 3000 and self._failure is None:
-                records = reader.poll()
-                for record in records:
+            # A stall is waited out, or what it delayed would be missing from the figures.
+            waiting = {f"{TENANT}/{plan.user_id}".encode() for plan in population.plans}
+            until_ms = end_ms + _PATIENCE_MS
+            while self._failure is None and self.now_ms() < until_ms and (waiting or self.now_ms() < end_ms):
+                for record in reader.poll():
+                    waiting.discard(record.key or b"")
                     on_record(record)
                 on_record(None)
             sender.join(timeout=10)
@@ -92,9 +101,9 @@ class Drive:
         """The clock that all of it goes by, epoch ms."""
         return time.time() * 1000
 
-    def is_measured(self, append_ms: float) -> bool:
-        """Whether a decision of that time belongs to what is measured, and not to the warm-up."""
-        return append_ms >= self.live_from_ms + self._load.warm_up_s * 1000
+    def is_measured(self, at_ms: float) -> bool:
+        """Whether a decision for that boundary belongs to what is measured, and not to the warm-up."""
+        return at_ms >= self.live_from_ms + self._load.warm_up_s * 1000
 
     def _send_history(self, population: Population, on_stage: Stage) -> None:
         events = population.history()

@@ -90,7 +90,7 @@ def _watched(drive: Drive, scene: scenes.Scene, as_json: bool) -> None:
                 live.start()
             if not scene.users and drive.population is not None:
                 scene.begin(drive.population)
-            found = None if record is None else scene.take(record, drive.is_measured(record.append_ms))
+            found = None if record is None else scene.take(record, drive.is_measured)
             now_s = time.monotonic()
             if live is not None and record is None:
                 live.update(scene.view("live: tenant acme", drive.sent), refresh=True)

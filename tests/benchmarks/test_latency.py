@@ -31,21 +31,22 @@ def record(append_ms: int, **changes: object) -> Record:
 
 def test_a_decision_counts_once_whatever_is_published_again() -> None:
     tally = Tally(budget_ms=50)
-    tally.take(record(1010))
-    tally.take(record(5000))
+    tally.take(record(1010), lambda at_ms: at_ms >= 1)
+    tally.take(record(5000), lambda at_ms: at_ms >= 1)
     assert tally.publications.total().count == tally.within == 1
 
 
 def test_what_was_too_slow_counts_and_is_not_within_the_budget() -> None:
     tally = Tally(budget_ms=50)
-    tally.take(record(1050))
-    tally.take(record(1051, id="d2"))
+    tally.take(record(1050), lambda at_ms: at_ms >= 1)
+    tally.take(record(1051, id="d2"), lambda at_ms: at_ms >= 1)
     assert (tally.publications.total().count, tally.within) == (2, 1)
 
 
-def test_the_past_does_not_count() -> None:
+def test_neither_the_past_nor_the_warm_up_counts() -> None:
     tally = Tally(budget_ms=50)
-    tally.take(record(1010, held_by=HeldBy.REPLAY))
+    tally.take(record(1010, held_by=HeldBy.REPLAY), lambda at_ms: at_ms >= 1)
+    tally.take(record(1010, at=0), lambda at_ms: at_ms >= 1)
     assert tally.publications.total().count == 0
 
 
