@@ -28,7 +28,7 @@ class Sample(NamedTuple):
 
 
 class Score(NamedTuple):
-    """Shares of scripts that are right, by aspect and in `all`; how varied they are; the processor time each took."""
+    """Shares of scripts that are right, by aspect and in `all`; how varied they are; their processor time."""
 
     scripts: int
     right: dict[str, float]
