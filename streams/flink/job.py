@@ -1,7 +1,7 @@
 """The main job: events in, crossings and held decisions out. `python -m streams.flink.job`.
 
 Kafka, four topics ─ watermark of each partition, in the JVM
-  └─ judge: batches, in a Python process beside the JVM
+  └─ judge: batches, in this Python process (Flink on one machine calls back for it)
        └─ the first record of each (user, once), in the JVM
             └─ one keyed operator a user, in a thread of the JVM ─ decisions, crossings, events.rejected
 """

@@ -1,4 +1,4 @@
-"""The validator as Flink calls it: whole batches of records, in a Python process beside the JVM."""
+"""The validator as Flink calls it: whole batches of records, in the Python process that the job was started from."""
 
 import pandas as pd
 from pyflink.table import DataTypes
