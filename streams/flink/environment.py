@@ -30,6 +30,7 @@ from schemas.errors import UnavailableError
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parent.parent
+_ENVIRON = dict(os.environ)  # before Flink and its workers, which live here too, leave their marks in it
 _POLL_S = 0.5
 _LOST_POLLS = 6
 _LEAST_LIFE_S = 10.0
@@ -150,7 +151,7 @@ def _has_no_workers(rest_port: int) -> bool:
 def _begin_anew(cluster: Cluster, problem: str) -> NoReturn:
     print(f"holdfast {cluster.name}: {problem}; beginning anew", file=sys.stderr)
     _end_jvm()
-    os.execv(sys.executable, sys.orig_argv)
+    os.execve(sys.executable, sys.orig_argv, _ENVIRON)
 
 
 def _end_jvm() -> None:

@@ -1,4 +1,4 @@
-"""The validator as Flink calls it: whole batches of records, in the Python process that the job was started from."""
+"""The validator as Flink calls it: whole batches of records, in the process that started the job."""
 
 import pandas as pd
 from pyflink.table import DataTypes
