@@ -109,6 +109,7 @@ class Ticker:
             return
         wanted = {TopicPartition(*place): offset for place, offset in unseen.items()}
         self._consumer.assign(list(wanted))
+        self._consumer.resume(*wanted)  # a partition that stays assigned stays paused, too
         for at, offset in wanted.items():
             self._consumer.seek(at, offset)
         until_s = time.monotonic() + _READ_S
