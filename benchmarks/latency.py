@@ -29,8 +29,8 @@ from streams.embedded import Stack
 from streams.settings import Settings, load_settings
 from streams.telemetry import Latency, Publications
 
-_HISTORY_S_PER_USER = 0.03
-"""What it takes to make and send a user's history, generously: the crossings come after it."""
+_HISTORY_S, _HISTORY_S_PER_USER = 40, 0.04
+"""What it takes until the stream has read the users' history, generously: the crossings come after it."""
 _decoder = msgspec.json.Decoder(Decision)
 
 
@@ -93,7 +93,7 @@ def latency(
         rate_per_s=rate,
         seconds=seconds,
         warm_up_s=warmup_s,
-        lead_s=round(20 + users * _HISTORY_S_PER_USER),
+        lead_s=round(_HISTORY_S + users * _HISTORY_S_PER_USER),
         seed=seed,
         thin=True,
     )

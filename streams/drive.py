@@ -15,6 +15,7 @@ from schemas.codec import encode
 from schemas.errors import HoldfastError
 from schemas.events import Event, Replay
 from schemas.topics import DECISIONS
+from streams.batch import pane_of, phase_ms
 from streams.consumer import Record, reading
 from streams.flink.rest import Rest
 from streams.producer import send
@@ -45,7 +46,7 @@ class Load(Struct, frozen=True, kw_only=True):
     lead_s: float = 20.0
     seed: int = 1
     thin: bool = False
-    """One event for each active hour is enough: the history is sent in a third of the time."""
+    """One event for each active pane is enough: the history is sent in a third of the time."""
 
 
 class Drive:
@@ -137,7 +138,7 @@ class Drive:
 def _thinned(events: list[Event]) -> Iterator[Event]:
     seen: set[tuple[str, type[Event], int]] = set()
     for event in events:
-        place = (event.user_id, type(event), event.ts // 3_600_000)
+        place = (event.user_id, type(event), pane_of(event.ts, phase_ms(event.key)))
         if place not in seen:
             seen.add(place)
             yield event
