@@ -86,6 +86,7 @@ class Ticker:
             enable_auto_commit=False,
             auto_offset_reset="latest",
             max_partition_fetch_bytes=MAX_RECORD_BYTES,
+            enable_incremental_fetch_sessions=False,  # each look asks for other partitions
         )
         self._producer = KafkaProducer(bootstrap_servers=servers, acks="all", linger_ms=5)
 
@@ -108,8 +109,9 @@ class Ticker:
         if not unseen:
             return
         wanted = {TopicPartition(*place): offset for place, offset in unseen.items()}
+        # A partition that stays assigned stays paused, and may keep a position of an earlier look.
+        self._consumer.unsubscribe()
         self._consumer.assign(list(wanted))
-        self._consumer.resume(*wanted)  # a partition that stays assigned stays paused, too
         for at, offset in wanted.items():
             self._consumer.seek(at, offset)
         until_s = time.monotonic() + _READ_S

@@ -53,7 +53,7 @@ def demo(
             rate_per_s=RATE_PER_S,
             seconds=seconds - WARM_UP_S,
             warm_up_s=WARM_UP_S,
-            lead_s=15,
+            lead_s=20,
         )
         drive, scene = Drive(settings, load), scenes.Scene(settings.budget_ms)
         _watched(drive, scene, as_json)
