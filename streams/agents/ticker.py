@@ -81,13 +81,8 @@ class Ticker:
     def __init__(self, bootstrap_servers: str) -> None:
         servers = bootstrap_servers.split(",")
         self._watch = Watch()
-        self._consumer = KafkaConsumer(
-            bootstrap_servers=servers,
-            enable_auto_commit=False,
-            auto_offset_reset="latest",
-            max_partition_fetch_bytes=MAX_RECORD_BYTES,
-            enable_incremental_fetch_sessions=False,  # each look asks for other partitions
-        )
+        self._servers = servers
+        self._consumer = self._connected()
         self._producer = KafkaProducer(bootstrap_servers=servers, acks="all", linger_ms=5)
 
     def beat(self, now_ms: int) -> bool:
@@ -101,6 +96,15 @@ class Ticker:
             for place, future in futures.items():
                 self._watch.sent(place, future.get(timeout=_SEND_S).offset)
         return self._watch.live
+
+    def _connected(self) -> KafkaConsumer:
+        return KafkaConsumer(
+            bootstrap_servers=self._servers,
+            enable_auto_commit=False,
+            auto_offset_reset="latest",
+            max_partition_fetch_bytes=MAX_RECORD_BYTES,
+            enable_incremental_fetch_sessions=False,  # each look asks for other partitions
+        )
 
     def _look(self) -> None:
         partitions = [TopicPartition(*place) for place in PLACES]
@@ -124,6 +128,9 @@ class Ticker:
             for at in [at for at, offset in wanted.items() if self._consumer.position(at) > offset]:
                 self._watch.passed((at.topic, at.partition), wanted.pop(at))
             if wanted and time.monotonic() > until_s:
+                # A consumer was seen to get stuck on partitions for good; a new one reads them.
+                self._consumer.close()
+                self._consumer = self._connected()
                 # Without them nobody knows whether the newest is live; the next beat looks again.
                 raise KafkaTimeoutError(f"{len(wanted)} last records could not be read")
 
