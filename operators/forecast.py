@@ -45,7 +45,9 @@ def forecast(window: Window, first: int, tier: Tier | None) -> int:
             # Activity only rises up to the edge: one look at the last pane tells, bisection finds it.
             span = range(ahead + 1, edge)
             rises = bisect_left(
-                span, True, key=lambda a: next_tier(tier, percent_at(mask, a, start + a - first + 1)) is not tier
+                span,
+                True,
+                key=lambda a: next_tier(tier, percent_at(mask, a, start + a - first + 1)) is not tier,
             )
             if rises < len(span):
                 return start + span[rises]

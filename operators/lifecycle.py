@@ -1,7 +1,5 @@
 """One user's life in the stream: the operator that turns active panes and passing time into crossings."""
 
-from typing import Protocol
-
 import msgspec
 from msgspec import Struct
 

@@ -70,9 +70,13 @@ def parse(value: bytes | None) -> Event | Tick:
 def _check_time(ts: int, append_ms: int) -> None:
     ahead_ms = ts - append_ms
     if ahead_ms > MAX_AHEAD_MS:
-        raise RejectedEvent("ts", f"is {ahead_ms} ms ahead of the append time, at most {MAX_AHEAD_MS} allowed")
+        raise RejectedEvent(
+            "ts", f"is {ahead_ms} ms ahead of the append time, at most {MAX_AHEAD_MS} allowed"
+        )
     if -ahead_ms > MAX_BEHIND_MS:
-        raise RejectedEvent("ts", f"is {-ahead_ms} ms behind the append time, at most {MAX_BEHIND_MS} allowed")
+        raise RejectedEvent(
+            "ts", f"is {-ahead_ms} ms behind the append time, at most {MAX_BEHIND_MS} allowed"
+        )
 
 
 def _rejection(text: str) -> RejectedEvent:
