@@ -1,167 +1,126 @@
-"""Carries event time on where no event does: a tick each second, into every partition of the events.
+"""Carries event time on where no event does: five ticks a second, into every partition of the events.
 
-Only while the newest record on these topics, by the broker's append time, is a live one: a replay of
-history brings its own ticks, and the present time among them would make all of the past late. For the
-same reason none are sent into empty topics. A look costs one request for the ends of all partitions, and
-the last record of those that grew.
+It begins when the first live record is seen, one without a replay's mark, and then goes on: event time has
+reached the present by then, so nothing that a later replay brings could be made late by a tick. Before, it
+stays silent: the present time among a history would make all of the past late. Only in that time are
+records read, the last of each partition that grew; under live load nothing is.
 """
 
+import asyncio
 import logging
 import sys
 import time
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from schemas.codec import encode, parse
 from schemas.errors import HoldfastError, RejectedEvent, UnavailableError
 from schemas.events import Tick
-from schemas.topics import EVENT_TOPICS, MAX_RECORD_BYTES
+from schemas.topics import EVENT_TOPICS
 from streams.settings import load_settings
 from streams.topics import ensure_topics
 
-INTERVAL_S = 1.0
-_LOOK_MS = 3000
+INTERVAL_S = 0.2
+"""All crossings between two ticks are found at once: the shorter, the less they queue for the model."""
+_LOOK_S = 1.0
 _READ_S = 2.0
-_SEND_S = 5.0
 
 logger = logging.getLogger(__name__)
 
-Place = tuple[str, int]
-"""Topic and partition."""
-
-PLACES: tuple[Place, ...] = tuple(
-    (topic.name, partition) for topic in EVENT_TOPICS for partition in range(topic.partitions)
+PLACES: tuple[TopicPartition, ...] = tuple(
+    TopicPartition(topic.name, partition) for topic in EVENT_TOPICS for partition in range(topic.partitions)
 )
 
 
 class Watch:
-    """What is known of the newest record: whether it is live, and where there may be a newer one."""
+    """Looks for a live record at the end of each partition, until there is one."""
 
-    def __init__(self) -> None:
-        self.live = False
-        self._newest_ms = -1
-        self._seen: dict[Place, int] = {}
-        self._ours: dict[Place, int] = {}
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+        self._seen: dict[TopicPartition, int] = {}
 
-    def unseen(self, ends: dict[Place, int]) -> dict[Place, int]:
-        """The offset of the last record that is not our own tick, for each place where it is a new one."""
-        offsets = {}
-        for place, end in ends.items():
-            last = end - 1
-            if last == self._ours.get(place):
-                last -= 1
-            if last >= self._seen.get(place, 0):
-                offsets[place] = last
-        return offsets
-
-    def passed(self, place: Place, offset: int) -> None:
-        """The record at `offset` has been looked at, or is not there any more."""
-        self._seen[place] = offset + 1
-
-    def saw(self, value: bytes | None, append_ms: int) -> None:
-        """A last record. Of records at the same time the one of a replay counts; a bad one never does."""
-        try:
-            event = parse(value)
-        except RejectedEvent:
-            return
-        live = event.replay is None
-        if append_ms > self._newest_ms or (append_ms == self._newest_ms and not live):
-            self.live, self._newest_ms = live, append_ms
-
-    def sent(self, place: Place, offset: int) -> None:
-        """Our own tick got this offset."""
-        self._ours[place] = offset
-
-
-class Ticker:
-    """Looks and ticks. Kafka's own errors are left to the caller, who tries again."""
-
-    def __init__(self, bootstrap_servers: str) -> None:
-        servers = bootstrap_servers.split(",")
-        self._watch = Watch()
-        self._servers = servers
-        self._consumer = self._connected()
-        self._producer = KafkaProducer(bootstrap_servers=servers, acks="all", linger_ms=5)
-
-    def beat(self, now_ms: int) -> bool:
-        """Look at what is new, and tick where the newest record is live; whether it is."""
-        self._look()
-        if self._watch.live:
-            record = encode(Tick(ts=now_ms))
-            futures = {
-                place: self._producer.send(place[0], partition=place[1], value=record) for place in PLACES
-            }
-            for place, future in futures.items():
-                self._watch.sent(place, future.get(timeout=_SEND_S).offset)
-        return self._watch.live
-
-    def _connected(self) -> KafkaConsumer:
-        return KafkaConsumer(
-            bootstrap_servers=self._servers,
-            enable_auto_commit=False,
-            auto_offset_reset="latest",
-            max_partition_fetch_bytes=MAX_RECORD_BYTES,
-            enable_incremental_fetch_sessions=False,  # each look asks for other partitions
-        )
-
-    def _look(self) -> None:
-        partitions = [TopicPartition(*place) for place in PLACES]
-        ends = self._consumer.end_offsets(partitions, timeout_ms=_LOOK_MS)
-        unseen = self._watch.unseen({(at.topic, at.partition): end for at, end in ends.items()})
-        if not unseen:
-            return
-        wanted = {TopicPartition(*place): offset for place, offset in unseen.items()}
-        # A partition that stays assigned stays paused, and may keep a position of an earlier look.
-        self._consumer.unsubscribe()
-        self._consumer.assign(list(wanted))
-        for at, offset in wanted.items():
-            self._consumer.seek(at, offset)
+    async def look(self) -> bool:
+        """Whether a last record is live. What cannot be read in time is looked at again the next time."""
+        ends: dict[TopicPartition, int] = await self._consumer.end_offsets(PLACES)
+        grown = {place: end for place, end in ends.items() if end > self._seen.get(place, 0)}
+        for place, end in grown.items():
+            self._consumer.seek(place, end - 1)
         until_s = time.monotonic() + _READ_S
-        while wanted:
-            for at, records in self._consumer.poll(timeout_ms=100).items():
-                if at in wanted:
-                    self._watch.saw(records[0].value, records[0].timestamp)
-                    self._consumer.pause(at)
-            # Beyond it without a record: the broker has deleted it since.
-            for at in [at for at, offset in wanted.items() if self._consumer.position(at) > offset]:
-                self._watch.passed((at.topic, at.partition), wanted.pop(at))
-            if wanted and time.monotonic() > until_s:
-                # A consumer was seen to get stuck on partitions for good; a new one reads them.
-                self._consumer.close()
-                self._consumer = self._connected()
-                # Without them nobody knows whether the newest is live; the next beat looks again.
-                raise KafkaTimeoutError(f"{len(wanted)} last records could not be read")
+        while grown and (left_s := until_s - time.monotonic()) > 0:
+            for place, records in (
+                await self._consumer.getmany(*grown, timeout_ms=int(left_s * 1000))
+            ).items():
+                if any(is_live(record.value) for record in records):
+                    return True
+                self._seen[place] = grown.pop(place)
+        return False
 
 
-def tick_for_ever(bootstrap_servers: str) -> NoReturn:
+def is_live(value: bytes | None) -> bool:
+    """Whether a record is of the present: an event or a tick, and not of a replay.
+
+    >>> is_live(b'{"kind":"tick","ts":7}'), is_live(b'{"kind":"tick","ts":7,"replay":{"until":9}}')
+    (True, False)
+    """
+    try:
+        return parse(value).replay is None
+    except RejectedEvent:
+        return False
+
+
+class Ticks:
+    """Sends ticks, one into every partition."""
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self._producer = producer
+
+    async def send(self, now_ms: int) -> None:
+        """Event time is `now_ms` (epoch ms)."""
+        value = encode(Tick(ts=now_ms))
+        sent: list[Any] = [
+            await self._producer.send(place.topic, value, partition=place.partition) for place in PLACES
+        ]
+        await asyncio.gather(*sent)
+
+
+async def tick_for_ever(bootstrap_servers: str) -> NoReturn:
     """Ticks, through every outage of the broker that begins after the start.
 
     Raises:
         UnavailableError: the broker is not there at the start.
     """
-    ensure_topics(bootstrap_servers)
+    await asyncio.to_thread(ensure_topics, bootstrap_servers)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers, enable_auto_commit=False, auto_offset_reset="latest"
+    )
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, acks="all")
     try:
-        ticker = Ticker(bootstrap_servers)
+        await consumer.start()
+        await producer.start()
     except (KafkaError, OSError) as error:
         raise UnavailableError(f"Kafka at {bootstrap_servers} does not answer: {error}") from error
-    due_s = time.monotonic()
+    consumer.assign(PLACES)
+    watch, ticks, live = Watch(consumer), Ticks(producer), False
     while True:
+        begun_s = time.monotonic()
         try:
-            ticker.beat(int(time.time() * 1000))
+            live = live or await watch.look()
+            if live:
+                await ticks.send(int(time.time() * 1000))
         except (KafkaError, OSError) as error:
-            logger.warning("no tick: %s", error)
-        due_s = max(due_s + INTERVAL_S, time.monotonic())
-        time.sleep(max(0.0, due_s - time.monotonic()))
+            logger.warning("no tick: %r", error)
+        interval_s = INTERVAL_S if live else _LOOK_S
+        await asyncio.sleep(max(0.0, begun_s + interval_s - time.monotonic()))
 
 
 def main() -> None:
     """Ticks until the process is told to stop; exit status 1 where there is no broker."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it logs each attempt to connect
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it logs each attempt to connect
     try:
-        tick_for_ever(load_settings().bootstrap_servers)
+        asyncio.run(tick_for_ever(load_settings().bootstrap_servers))
     except HoldfastError as error:
         print(f"ticker: {error}", file=sys.stderr)
         sys.exit(1)

@@ -1,69 +1,78 @@
-"""When the ticker ticks: only while the newest record is a live one."""
+"""When the ticker begins: with the first live record, and not during a replay."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from aiokafka import TopicPartition
 
 from schemas.codec import encode
 from schemas.events import Login, Replay, Tick
-from streams.agents.ticker import Watch
+from streams.agents.ticker import PLACES, Watch, is_live
 
-A, B = ("events.login", 0), ("events.usage", 0)
+A, B = PLACES[0], PLACES[-1]
 LIVE = encode(Login(event_id="e1", tenant="acme", user_id="u1", ts=5))
 PAST = encode(Login(event_id="e2", tenant="acme", user_id="u1", ts=5, replay=Replay(until=9)))
 
 
-def test_empty_topics_get_no_ticks() -> None:
-    watch = Watch()
-    assert watch.unseen({A: 0, B: 0}) == {}
-    assert not watch.live
+@dataclass
+class Record:
+    value: bytes | None
 
 
-def test_the_last_record_of_each_partition_that_grew_is_looked_at_once() -> None:
-    watch = Watch()
-    assert watch.unseen({A: 3, B: 0}) == {A: 2}
-    watch.passed(A, 2)
-    assert watch.unseen({A: 3, B: 1}) == {B: 0}
-    assert watch.unseen({A: 3, B: 1}) == {B: 0}, "it could not be read, and is asked for again"
-    watch.passed(B, 0)
-    assert watch.unseen({A: 3, B: 1}) == {}
+@dataclass
+class Log:
+    """What the watch asks of a consumer, on records in memory."""
+
+    records: dict[TopicPartition, list[bytes | None]] = field(default_factory=dict)
+    positions: dict[TopicPartition, int] = field(default_factory=dict)
+    read: list[tuple[TopicPartition, int]] = field(default_factory=list)
+
+    async def end_offsets(self, places: tuple[TopicPartition, ...]) -> dict[TopicPartition, int]:
+        return {place: len(self.records.get(place, ())) for place in places}
+
+    def seek(self, place: TopicPartition, offset: int) -> None:
+        self.positions[place] = offset
+
+    async def getmany(self, *places: TopicPartition, timeout_ms: int) -> dict[TopicPartition, list[Record]]:
+        place = places[0]  # a consumer gives what it has, and the rest when it is asked again
+        self.read.append((place, self.positions[place]))
+        return {place: [Record(value) for value in self.records[place][self.positions[place] :]]}
 
 
-def test_a_live_record_starts_the_ticks_and_a_replay_stops_them() -> None:
-    watch = Watch()
-    watch.saw(LIVE, append_ms=100)
-    assert watch.live
-    watch.saw(PAST, append_ms=101)
-    assert not watch.live
-    watch.saw(LIVE, append_ms=102)
-    assert watch.live
+async def test_empty_topics_are_not_live() -> None:
+    assert not await Watch(Log()).look()
 
 
-def test_the_broker_s_append_time_decides_which_record_is_the_newest() -> None:
-    watch = Watch()
-    watch.saw(PAST, append_ms=101)
-    watch.saw(LIVE, append_ms=100)
-    assert not watch.live
-    watch.saw(LIVE, append_ms=101)
-    assert not watch.live, "of two at the same time the replay counts"
+async def test_only_the_last_record_of_each_partition_that_grew_is_read_and_once() -> None:
+    log = Log({A: [PAST, PAST, PAST], B: [PAST]})
+    watch = Watch(log)
+    assert not await watch.look()
+    assert log.read == [(A, 2), (B, 0)]
+    assert not await watch.look()
+    assert log.read == [(A, 2), (B, 0)], "nothing has grown"
+    log.records[B].append(PAST)
+    assert not await watch.look()
+    assert log.read[2:] == [(B, 1)]
 
 
-def test_our_own_ticks_hide_nothing() -> None:
-    watch = Watch()
-    watch.passed(A, 2)
-    watch.sent(A, 3)
-    assert watch.unseen({A: 4}) == {}
-    watch.sent(A, 6)
-    assert watch.unseen({A: 7}) == {A: 5}, "two records came just before the tick"
+async def test_a_live_record_at_the_end_of_any_partition_is_enough() -> None:
+    log = Log({A: [PAST], B: [PAST]})
+    watch = Watch(log)
+    assert not await watch.look()
+    log.records[B].append(LIVE)
+    assert await watch.look()
 
 
-def test_after_a_restart_ticks_that_were_live_still_are() -> None:
-    watch = Watch()
-    watch.saw(encode(Tick(ts=7)), append_ms=100)
-    assert watch.live
-    watch.saw(encode(Tick(ts=7, replay=Replay(until=9))), append_ms=101)
-    assert not watch.live
-
-
-def test_a_bad_record_says_nothing() -> None:
-    watch = Watch()
-    watch.saw(LIVE, append_ms=100)
-    watch.saw(b"\xff", append_ms=101)
-    watch.saw(None, append_ms=102)
-    assert watch.live
+@pytest.mark.parametrize(
+    ("value", "live"),
+    [
+        (LIVE, True),
+        (PAST, False),
+        (encode(Tick(ts=7)), True),  # after a restart: ticks were sent already
+        (encode(Tick(ts=7, replay=Replay(until=9))), False),
+        (b"\xff", False),
+        (None, False),
+    ],
+)
+def test_what_is_of_the_present(value: bytes | None, live: bool) -> None:
+    assert is_live(value) is live
