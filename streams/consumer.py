@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from schemas.errors import InputError, UnavailableError
 from schemas.topics import Topic
+from streams.topics import knock
 
 _CONNECT_MS = 10_000
 _POLL_MS = 100
@@ -74,6 +75,7 @@ def reading(bootstrap_servers: str, topic: Topic, from_beginning: bool = True) -
         UnavailableError: the broker does not answer, or stops answering.
         InputError: it has no such topic.
     """
+    knock(bootstrap_servers)
     try:
         consumer = KafkaConsumer(
             bootstrap_servers=bootstrap_servers.split(","),

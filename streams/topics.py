@@ -51,7 +51,7 @@ def answers(bootstrap_servers: str, timeout_s: float = 1.0) -> bool:
         InputError: an address is not `host:port`.
     """
     try:
-        _knock(bootstrap_servers, timeout_s)
+        knock(bootstrap_servers, timeout_s)
     except UnavailableError:
         return False
     return True
@@ -97,7 +97,7 @@ def _check(admin: KafkaAdminClient, partitions: dict[Topic, int]) -> None:
 @contextmanager
 def _admin(bootstrap_servers: str) -> Iterator[KafkaAdminClient]:
     timeout_ms = int(TIMEOUT_S * 1000)
-    _knock(bootstrap_servers, TIMEOUT_S)
+    knock(bootstrap_servers, TIMEOUT_S)
     try:
         admin = KafkaAdminClient(
             bootstrap_servers=bootstrap_servers.split(","),
@@ -112,8 +112,13 @@ def _admin(bootstrap_servers: str) -> Iterator[KafkaAdminClient]:
         raise UnavailableError(f"Kafka at {bootstrap_servers} does not answer: {error}") from error
 
 
-def _knock(bootstrap_servers: str, timeout_s: float) -> None:
-    """Fail at once where no broker answers: the client would try again and again until its time is over."""
+def knock(bootstrap_servers: str, timeout_s: float = 1.0) -> None:
+    """Fail at once where no broker answers: the clients would try again and again until their time is over.
+
+    Raises:
+        UnavailableError: no broker answers within about `timeout_s`.
+        InputError: an address is not `host:port`.
+    """
     problem: Exception | None = None
     for server in bootstrap_servers.split(","):
         host, _, port = server.strip().rpartition(":")

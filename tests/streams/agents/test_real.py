@@ -1,7 +1,12 @@
 """Composer and ticker as `holdfast up` starts them, on a broker and a Redis of their own; Triton is away."""
 
+import os
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -31,6 +36,7 @@ pytestmark = pytest.mark.real
 
 PORTS = {"broker_port": 19492, "controller_port": 19493, "redis_port": 19479}
 _WAIT_S = 60.0
+README = Path(__file__).parents[3] / "README.md"
 
 
 class Servers:
@@ -129,6 +135,19 @@ def test_each_crossing_is_composed_and_sent_whatever_lies_between_them(servers: 
 
     dead = [msgspec.json.decode(record.value, type=DeadLetter) for record in servers.records(REJECTED)]
     assert [(letter.topic, letter.value) for letter in dead] == [(CROSSINGS.name, b"\xff{")] * 4
+
+
+def test_the_consumer_of_the_readme_prints_what_is_sent(servers: Servers) -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```", README.read_text(), flags=re.DOTALL | re.MULTILINE)
+    servers.send(CROSSINGS, b"acme/reader", encode(crossing("read", "reader")))
+    env = os.environ | {"HOLDFAST_BOOTSTRAP_SERVERS": servers.servers}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, text=True
+    ) as consumer:
+        assert consumer.stdout is not None
+        line = next(line for line in consumer.stdout if line.startswith("reader "))
+        consumer.kill()
+    assert line.startswith("reader high template ") and "Ann" in line
 
 
 def test_redis_has_each_user_s_latest_decision(servers: Servers) -> None:
