@@ -36,6 +36,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore
         self.asked: list[Any] = []
         self.cancelled = asyncio.Event()
         self.answer: Answer = self.whole
+        self.port = 0
 
     async def whole(self, request: Any, context: Any) -> AsyncIterator[Any]:
         yield said("Hello {{name}}, ", final=False)
@@ -79,14 +80,14 @@ async def serve(fake: FakeTriton, port: int = 0) -> tuple[grpc.aio.Server, int]:
 @pytest.fixture
 async def fake() -> AsyncIterator[FakeTriton]:
     fake = FakeTriton()
-    server, fake.port = await serve(fake)  # type: ignore[attr-defined]  # told to the next fixture
+    server, fake.port = await serve(fake)
     yield fake
     await server.stop(None)
 
 
 @pytest.fixture
 async def model(fake: FakeTriton) -> AsyncIterator[ScriptModel]:
-    async with ScriptModel(f"127.0.0.1:{fake.port}", threshold=2, open_s=0.2) as model:  # type: ignore[attr-defined]
+    async with ScriptModel(f"127.0.0.1:{fake.port}", threshold=2, open_s=0.2) as model:
         yield model
 
 

@@ -1,3 +1,5 @@
+"""What the model is asked: the header of a prompt says the plan, and nothing from outside can change it."""
+
 import string
 
 import pytest

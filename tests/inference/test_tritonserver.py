@@ -1,3 +1,5 @@
+"""The command that starts Triton, and what it says of a wheel that lacks a part."""
+
 import os
 from importlib.machinery import ModuleSpec
 from pathlib import Path
