@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 MVN ?= mvn
 BIN := .venv/bin
-LOCK := uv pip compile pyproject.toml --group dev --python-version 3.11 --no-emit-index-url --quiet
+LOCK := PATH="$$PATH:$(BIN)" uv pip compile pyproject.toml --group dev --python-version 3.11 --no-emit-index-url --quiet
 
 .PHONY: help demo test check lint setup system train-setup lock clean
 
@@ -45,7 +45,7 @@ jars/.installed: pom.xml
 train-setup: setup ## Install what `holdfast train nano` needs besides (3 GB)
 	@scripts/python-packages requirements-train.lock
 
-lock: ## Resolve both lock files anew
+lock: setup ## Resolve both lock files anew
 	$(LOCK) --all-extras -o requirements-train.lock
 	$(LOCK) -c requirements-train.lock -o requirements.lock
 

@@ -1,1 +1,1 @@
-"""The engines: the only place that knows Flink, Faust, Kafka, Redis and how they are wired."""
+"""The engines: the only place that knows Flink, Kafka, Redis and how they are wired."""

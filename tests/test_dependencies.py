@@ -1,7 +1,11 @@
-"""Every dependency has its reason on docs/dependencies.md, and the page names no other."""
+"""Every import is asked for; what is asked for, and no more, has its reason on docs/dependencies.md."""
 
+import ast
 import re
+import sys
 import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -17,7 +21,7 @@ STATED = {
 
 @pytest.mark.parametrize("title", STATED)
 def test_the_table_and_the_project_agree(title: str) -> None:
-    asked = [re.split(r"[^A-Za-z0-9-]", requirement)[0] for requirement in STATED[title]]
+    asked = [name_of(requirement) for requirement in STATED[title]]
     assert reasons(title).keys() == set(asked)
     assert asked == sorted(asked), "keep them in order"
 
@@ -32,6 +36,34 @@ def test_what_the_page_calls_pinned_is_pinned() -> None:
         requirement.split("==")[0].split("[")[0] for requirement in STATED["To run"] if "==" in requirement
     }
     assert {name for name, reason in reasons("To run").items() if "pinned" in reason} == exact
+
+
+def test_every_library_that_is_imported_is_asked_for_by_name() -> None:
+    known = packages_distributions()  # none of the training's libraries, where the extra is not installed
+    asked = {name_of(requirement) for requirement in (*STATED["To run"], *STATED["To train"])}
+    assert {
+        library for library in imported() if asked.isdisjoint(map(name_of, known.get(library, [library])))
+    } == set()
+
+
+def imported() -> Iterator[str]:
+    """The libraries that our packages import, at their top or later."""
+    packages: list[str] = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    # What Triton gives to a model stands on no index.
+    beside = {*packages, *sys.stdlib_module_names, "triton_python_backend_utils"}
+    for path in (path for package in packages for path in (ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names: list[str] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module]
+            yield from {name.partition(".")[0] for name in names} - beside
+
+
+def name_of(requirement: str) -> str:
+    """The distribution that a requirement asks for, in the spelling of indexes."""
+    return re.split(r"[^a-z0-9-]", requirement.lower().replace("_", "-"))[0]
 
 
 def reasons(title: str) -> dict[str, str]:

@@ -26,11 +26,11 @@ from schemas.decision import Crossing, Decision
 from schemas.errors import HoldfastError, UnavailableError
 from schemas.topics import CROSSINGS, DECISIONS, INTERVENTIONS, REJECTED
 from schemas.vocabulary import Outcome
+from streams.agents import COMPOSER_GROUP
 from streams.agents.composer import Composer
 from streams.settings import Settings
 from streams.store import UserStore
 
-GROUP = "holdfast-composer"
 DECISIONS_GROUP = "holdfast-latest-decision"
 AT_ONCE = 16
 """Crossings that are composed at the same time."""
@@ -77,7 +77,7 @@ class App(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no t
         self._composer = composer
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=settings.bootstrap_servers,
-            group_id=GROUP,
+            group_id=COMPOSER_GROUP,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             session_timeout_ms=_SESSION_MS,

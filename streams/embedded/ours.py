@@ -12,12 +12,10 @@ from urllib.request import urlopen
 
 from inference.tritonserver import command
 from schemas.errors import UnavailableError
+from streams.agents import COMPOSER_GROUP
 from streams.embedded.component import Component, Launch
 from streams.settings import Settings
 from streams.topics import group_state
-
-COMPOSER_GROUP = "holdfast-composer"
-"""The composer's own constant, repeated: importing it would load Faust for every look at the stack."""
 
 _TIMEOUT_S = 1.0
 

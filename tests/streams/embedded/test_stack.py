@@ -11,10 +11,8 @@ import psutil
 import pytest
 
 from schemas.errors import InputError, UnavailableError
-from streams.agents.app import GROUP
 from streams.embedded import Progress, Stack, process
 from streams.embedded.component import Component, Launch
-from streams.embedded.ours import COMPOSER_GROUP
 from streams.settings import STATE_FILE, Settings, load_settings
 
 # Serves a port, and says it by a file, so that no test waits for a time.
@@ -285,10 +283,6 @@ def test_one_command_at_a_time(stack: MakeStack) -> None:
             stack().down()
 
     stack().up(on_progress=other_command)
-
-
-def test_the_stack_knows_the_composer_by_its_own_name() -> None:
-    assert COMPOSER_GROUP == GROUP
 
 
 def kill(pid: int | None) -> None:
