@@ -34,7 +34,8 @@ from streams.settings import Settings
 
 pytestmark = pytest.mark.real
 
-PORTS = {"broker_port": 19492, "controller_port": 19493, "redis_port": 19479}
+# Not the defaults: a stack that somebody runs on this machine is left alone. No Triton listens on port 9.
+PORTS = {"broker_port": 19492, "controller_port": 19493, "redis_port": 19479, "triton_grpc_port": 9}
 _WAIT_S = 60.0
 README = Path(__file__).parents[3] / "README.md"
 
@@ -73,9 +74,6 @@ class Servers:
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     settings = Settings(
         work_dir=tmp_path_factory.mktemp("agents"),
-        bootstrap_servers=f"127.0.0.1:{PORTS['broker_port']}",
-        redis_url=f"redis://127.0.0.1:{PORTS['redis_port']}/0",
-        triton_url="127.0.0.1:9",
         **PORTS,  # type: ignore[arg-type]  # each is an int
     )
     stack = Stack(settings)

@@ -82,14 +82,12 @@ def test_the_job_keeps_30_days_through_bad_records_and_an_outage_of_redis(
 ) -> None:
     settings = Settings(
         work_dir=tmp_path_factory.mktemp("sequences"),
-        bootstrap_servers=f"127.0.0.1:{PORTS['broker_port']}",
-        redis_url=f"redis://127.0.0.1:{PORTS['redis_port']}/0",
         checkpoint_interval_ms=1000,
         **PORTS,  # type: ignore[arg-type]  # each is an int
     )
     stack = Stack(settings)
     try:
-        stack.up(only=("broker", "redis", "sequences"))
+        settings = stack.up(only=("broker", "redis", "sequences"))
         producer = KafkaProducer(bootstrap_servers=settings.bootstrap_servers)
 
         def send(events: Iterable[Login]) -> None:
