@@ -114,8 +114,10 @@ class ScriptModel:
         try:
             async with await self._breakers.get_breaker(self._address):
                 try:
-                    text, served = await self._ask(prompt, deadline_ms, max_tokens)
-                except (InferenceServerException, grpc.RpcError) as error:
+                    # A call whose own deadline passes while gRPC still prepares it never ends by itself.
+                    async with asyncio.timeout(left_ms / 1000):
+                        text, served = await self._ask(prompt, deadline_ms, max_tokens)
+                except (TimeoutError, InferenceServerException, grpc.RpcError) as error:
                     ours = self._translated(error, left_ms)
                     if not isinstance(ours, DeadlineExceeded) or left_ms >= FAIR_MS:
                         raise ours from error
@@ -171,8 +173,12 @@ class ScriptModel:
             self._served = _Served(name, metadata.versions[-1] if metadata.versions else "")
         return self._served
 
-    def _translated(self, error: InferenceServerException | grpc.RpcError, left_ms: float) -> HoldfastError:
+    def _translated(
+        self, error: TimeoutError | InferenceServerException | grpc.RpcError, left_ms: float
+    ) -> HoldfastError:
         """The one place where Triton's errors become ours."""
+        if isinstance(error, TimeoutError):
+            return _late(left_ms)
         if isinstance(error, InferenceServerException):
             status, message = str(error.status()), str(error.message())
         else:
