@@ -238,7 +238,8 @@ async def serve(settings: Settings, composer: Composer) -> None:
         raise UnavailableError(f"Kafka at {settings.bootstrap_servers} does not answer: {error}") from error
     finally:
         for task in tasks:
-            task.cancel()
+            if not task.cancelling():  # a second time would break off what it still has to finish
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
