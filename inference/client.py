@@ -118,7 +118,7 @@ class ScriptModel:
                     async with asyncio.timeout(left_ms / 1000):
                         text, served = await self._ask(prompt, deadline_ms, max_tokens)
                 except (TimeoutError, InferenceServerException, grpc.RpcError) as error:
-                    ours = self._translated(error, left_ms)
+                    ours = self._translated(error, deadline_ms, left_ms)
                     if not isinstance(ours, DeadlineExceeded) or left_ms >= FAIR_MS:
                         raise ours from error
                     hurried = ours
@@ -174,10 +174,14 @@ class ScriptModel:
         return self._served
 
     def _translated(
-        self, error: TimeoutError | InferenceServerException | grpc.RpcError, left_ms: float
+        self,
+        error: TimeoutError | InferenceServerException | grpc.RpcError,
+        deadline_ms: float,
+        left_ms: float,
     ) -> HoldfastError:
         """The one place where Triton's errors become ours."""
-        if isinstance(error, TimeoutError):
+        # By then gRPC may say anything: a call that was over before its message was sent is INTERNAL to it.
+        if isinstance(error, TimeoutError) or _now_ms() >= deadline_ms:
             return _late(left_ms)
         if isinstance(error, InferenceServerException):
             status, message = str(error.status()), str(error.message())

@@ -8,6 +8,8 @@ from typing import Any
 import grpc
 import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
+from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
 
 from inference.client import FAIR_MS, ScriptModel
 from schemas.errors import BreakerOpen, DeadlineExceeded, GenerationError, UnavailableError
@@ -136,6 +138,21 @@ async def test_callers_in_a_hurry_do_not_open_the_breaker(model: ScriptModel, fa
             await model.generate("prompt", now_ms() + 30)
     fake.answer = fake.whole
     assert await model.generate("prompt", now_ms() + 2000)
+
+
+async def test_whatever_grpc_calls_it_after_the_deadline_it_is_late(
+    model: ScriptModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await model.generate("prompt", now_ms() + 2000)
+
+    async def broken_off(*asked: Any, **options: Any) -> AsyncIterator[Any]:
+        time.sleep(0.03)  # nobody else gets a turn, so that no timeout comes before
+        raise InferenceServerException("Internal error from Core", status="StatusCode.INTERNAL")
+        yield
+
+    monkeypatch.setattr(InferenceServerClient, "stream_infer", broken_off)
+    with pytest.raises(DeadlineExceeded):
+        await model.generate("prompt", now_ms() + 20)
 
 
 async def test_a_server_that_hangs_opens_the_breaker(model: ScriptModel, fake: FakeTriton) -> None:
