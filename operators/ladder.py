@@ -56,6 +56,11 @@ def settle(profile: Profile, attempts: Iterable[tuple[Rung, str | HoldfastError]
     return Exhausted(HeldBy.GUARD, fallbacks)
 
 
+def refusal(profile: Profile, template: str) -> str | None:
+    """Why the ladder would not take `template` for the user of `profile`; None where it would."""
+    return settle(profile, [(Rung.LIVE, template)]).fallbacks.get(Rung.LIVE)
+
+
 def _script(profile: Profile, made: str | HoldfastError | None) -> str:
     if made is None:
         raise HoldfastError(NOT_TRIED)

@@ -39,19 +39,28 @@ in every respect.
 | --- | --- | --- |
 {table}
 
+## Guard
+Share of those scripts that may be sent once they are filled: rendered with facts of every length that the
+encoder lets through, and checked by the guard.
+
+| locale | greedy | temperature {temperature} |
+| --- | --- | --- |
+{guard}
+
+## Variety and cost
 Distinct scripts, 2-grams, 4-grams: greedy {greedy_distinct}; sampled {sampled_distinct}. {scripts}
-scripts each. {cpu_ms:.1f} ms of processor time a script ({tokens:.0f} tokens, the prompt's share
-included), on one thread of the machine that trained it, without the server.
+scripts each. {cpu_ms:.1f} ms of processor time a script, the prompt's share included, on one thread of the
+machine that trained it, without the server. {tokens:.0f} tokens a script, half of them at most {p50}, 95 % at
+most {p95}.
 
 ## Known limits
 - It rearranges phrases; it does not write new ones. Whoever wants new ones adds them and trains again.
 - It looks at the header and hardly at the sentences after it.
-- English can be long: with long names and offers a script may exceed the guard's limit, and the next
-  rung is taken.
+- A script that the guard refuses is not sent: the next rung is taken.
 
 ## Samples
 The first from the held-out evaluation (temperature {temperature}), unedited; then those that break a
-rule, if any do.
+rule or are refused, if any are.
 
 {samples}
 """
@@ -64,8 +73,8 @@ def write(folder: Path, metrics: dict[str, Any], samples: list[Sample]) -> None:
     rows = (
         f"| {name} | {share:.1%} | {sampled['right'][name]:.1%} |" for name, share in greedy["right"].items()
     )
-    good = [sample for sample in samples if sample.right["all"]][:_SAMPLES]
-    bad = [sample for sample in samples if not sample.right["all"]][:_SAMPLES]
+    good = [sample for sample in samples if _is_good(sample)][:_SAMPLES]
+    bad = [sample for sample in samples if not _is_good(sample)][:_SAMPLES]
     text = _TEXT.format(
         **metrics["model"],
         **metrics["training"],
@@ -73,14 +82,24 @@ def write(folder: Path, metrics: dict[str, Any], samples: list[Sample]) -> None:
         losses=", ".join(f"{loss:.3f} at step {step}" for step, loss in metrics["losses"]),
         temperature=metrics["temperature"],
         table="\n".join(rows),
+        guard="\n".join(
+            f"| {locale} | {share:.1%} | {sampled['sendable'][locale]:.1%} |"
+            for locale, share in greedy["sendable"].items()
+        ),
         greedy_distinct=_distinct(greedy),
         sampled_distinct=_distinct(sampled),
         scripts=greedy["scripts"],
         cpu_ms=greedy["cpu_ms_per_script"],
         tokens=greedy["tokens_per_script"],
+        p50=greedy["tokens_p50"],
+        p95=greedy["tokens_p95"],
         samples="\n\n".join(f"```\n{shown(sample)}\n```" for sample in good + bad),
     )
     (folder / "MODEL_CARD.md").write_text(text, encoding="utf-8")
+
+
+def _is_good(sample: Sample) -> bool:
+    return sample.right["all"] and sample.refused is None
 
 
 def _distinct(score: dict[str, Any]) -> str:

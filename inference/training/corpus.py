@@ -11,13 +11,16 @@ from random import Random
 from typing import NamedTuple
 
 from inference.prompt import ALWAYS_GIVEN, header
+from inference.training.facts import FACT_CHARS, NUMBER_CHARS, WORD_CHARS, made_up
 from inference.training.phrases import Phrase, phrases, slots_of
 from inference.training.sentences import told
 from schemas.profile import SLOTS, Profile
 from schemas.vocabulary import TIERS, Locale, Reason, Strategy
 
-MAX_OWN_CHARS = {Locale.EN: 235, Locale.ZH: 95}
-"""A script's own characters, slots left out: leaves room for the facts under the guard's limit."""
+MAX_CHARS = {Locale.EN: 320, Locale.ZH: 160}
+"""The guard's limit: a test fails where the two part."""
+MAX_OWN_CHARS = {Locale.EN: 170, Locale.ZH: 78}
+"""A script's own characters, slots left out: what is short is read, and soon written."""
 HELD_OUT_SHARE = 16
 """One of so many combinations of the header is never trained on."""
 TEAM_PLANS = ("team", "business", "enterprise")
@@ -45,6 +48,15 @@ _CLOSE_OF = {
     Strategy.RETENTION_OFFER: "win",
     Strategy.URGENT_INTERVENTION: "win",
 }
+_TELLING = {
+    Reason.LOGIN_DROP: "logins_7d",
+    Reason.FEATURE_LOSS: "feature",
+    Reason.INACTIVE: "quiet_days",
+}
+"""The fact that an observation always states, where it is given. Were it left to chance, the model would
+learn to state it by chance, given or not."""
+_GIVEN = {"name": 0.75, "feature": 0.5, "offer": 0.5, "link": 0.5, "logins_7d": 0.5, "quiet_days": 0.5}
+"""The share of profiles that have a fact: near a half, so that only the header tells."""
 _CLOSED = 0.7
 """The share of scripts that have a closing sentence where nothing asks for one."""
 
@@ -70,8 +82,8 @@ def make_profile(random: Random) -> Profile:
     tier = random.choice(TIERS)
     locale = random.choice(list(Locale))
     reason = random.choice(list(Reason))
-    given = {slot for slot in SLOTS if slot in ALWAYS_GIVEN or random.random() < _share(slot, reason)}
-    facts = {slot: slot for slot in SLOTS if slot in given}
+    wanted = {slot for slot in SLOTS if slot in ALWAYS_GIVEN or random.random() < _GIVEN[slot]}
+    given = made_up(random, locale, wanted)
     plan = random.choice(_PLANS) if random.random() < 0.75 else "".join(random.choices(_SYLLABLES, k=3))
     return Profile(
         tenant="corpus",
@@ -80,15 +92,9 @@ def make_profile(random: Random) -> Profile:
         strategy=tier.strategy,
         reason=reason,
         plan=plan,
-        facts=facts,
-        sentences=told(random, locale, reason),
+        facts=given,
+        sentences=told(random, locale, reason, given.get("feature", "export")),
     )
-
-
-def _share(slot: str, reason: Reason) -> float:
-    if slot == "quiet_days":
-        return 0.8 if reason is Reason.INACTIVE else 0.4
-    return {"name": 0.75, "logins_7d": 0.8}.get(slot, 0.5)
 
 
 def is_held_out(profile: Profile) -> bool:
@@ -108,7 +114,9 @@ def families(profile: Profile) -> tuple[str, ...]:
     The last may be missing where it carries no fact and is not for a team (see `may_end_early`).
     """
     facts = profile.facts
-    loss = profile.reason is Reason.FEATURE_LOSS and "feature" in facts
+    telling = _TELLING.get(profile.reason)
+    observe = f"{profile.reason}_{telling}" if telling in facts else str(profile.reason)
+    loss = profile.reason is Reason.FEATURE_LOSS
     recommend = profile.strategy is Strategy.RECOMMEND_FEATURE and "feature" in facts and not loss
     given = [slot for slot in ("offer", "link") if slot in facts]
     if given:
@@ -117,7 +125,7 @@ def families(profile: Profile) -> tuple[str, ...]:
         close = "team" if is_team(profile) else str(profile.strategy)
     return (
         "greet.name" if "name" in facts else "greet.anonymous",
-        f"observe.{profile.reason}{'_feature' if loss else ''}",
+        f"observe.{observe}",
         f"act.{profile.strategy}{'_feature' if recommend else ''}",
         f"close.{close}",
     )
@@ -137,8 +145,22 @@ def compose(profile: Profile, random: Random) -> str:
     while True:
         greeting, *sentences = (_pick(profile, family, random).spell(random) for family in wanted)
         script = greeting + between.join(sentences)
-        if own_chars(script) <= MAX_OWN_CHARS[profile.locale]:
+        if is_short(script, profile.locale) and says_once(script):
             return script
+
+
+def is_short(script: str, locale: Locale) -> bool:
+    """Whether `script` is to the point, and within the guard's limit with the longest facts there can be."""
+    slots = slots_of(script)
+    words = min(FACT_CHARS[locale], sum(WORD_CHARS.get(slot, 0) for slot in slots))
+    numbers = NUMBER_CHARS * len(slots - WORD_CHARS.keys())
+    own = own_chars(script)
+    return own <= MAX_OWN_CHARS[locale] and own + words + numbers <= MAX_CHARS[locale]
+
+
+def says_once(script: str) -> bool:
+    """Whether `script` names the product, and no fact that is words more than once."""
+    return "{{product}}" in script and all(script.count(f"{{{{{slot}}}}}") <= 1 for slot in WORD_CHARS)
 
 
 def own_chars(script: str) -> int:

@@ -2,6 +2,7 @@
 
 The rules are exact. A script must be made of known phrases alone, nothing before, between or after them, and
 of just the families that its header calls for; a script that is a word off counts as wrong in every respect.
+Whether a script may be sent is for the caller to say, who knows the guard.
 """
 
 import time
@@ -11,30 +12,40 @@ from typing import NamedTuple
 
 from inference.nano import Nano, Sampling
 from inference.prompt import header, prompt
-from inference.training.corpus import examples, families, may_end_early
+from inference.training.corpus import examples, families, may_end_early, says_once
 from inference.training.phrases import parse, slots_of
 from schemas.profile import Profile
+from schemas.vocabulary import Locale
 
 PLACES = ("greet", "observe", "act", "close")
 _ASPECT = {"greet": "greeting", "observe": "reason", "act": "strategy", "close": "offer_link_plan"}
 
 
+Refusal = Callable[[Profile, str], str | None]
+"""Why a script may not be sent to the user of a profile; None where it may."""
+
+
 class Sample(NamedTuple):
-    """A profile, what the model wrote for it, and what is right about that."""
+    """A profile, what the model wrote for it, what is right about that, and why it may not be sent, if so."""
 
     profile: Profile
     script: str
     right: dict[str, bool]
+    refused: str | None
 
 
 class Score(NamedTuple):
-    """Shares of scripts that are right, by aspect and in `all`; how varied they are; their processor time."""
+    """Shares of scripts that are right, by aspect and in `all`, and that may be sent, by locale; how varied
+    they are; their length and processor time."""
 
     scripts: int
     right: dict[str, float]
+    sendable: dict[str, float]
     distinct: dict[str, float]
     cpu_ms_per_script: float
     tokens_per_script: float
+    tokens_p50: int
+    tokens_p95: int
 
 
 def judge(profile: Profile, script: str) -> dict[str, bool]:
@@ -53,7 +64,8 @@ def judge(profile: Profile, script: str) -> dict[str, bool]:
     right["slots_given"] = slots <= profile.facts.keys()
     right["offer_iff_given"] = ("offer" in slots) == ("offer" in profile.facts)
     right["link_iff_given"] = ("link" in slots) == ("link" in profile.facts)
-    right["locale"] = _is_chinese(script) == (profile.locale == "zh")
+    right["says_once"] = says_once(script)
+    right["locale"] = _is_chinese(script) == (profile.locale is Locale.ZH)
     return right | {"all": all(right.values())}
 
 
@@ -63,32 +75,41 @@ def evaluate(
     seed: int,
     scripts: int,
     sampling: Sampling,
+    refusal: Refusal,
     report: Callable[[int], None] = lambda done: None,
 ) -> tuple[Score, list[Sample]]:
     """The score on `scripts` profiles with held-out headers, and each script as it came out."""
     samples: list[Sample] = []
-    tokens, spent_s = 0, 0.0
+    tokens: list[int] = []
+    spent_s = 0.0
     for at, example in enumerate(islice(examples(seed, held_out=True), scripts)):
         # Each script has a seed of its own: with one for all, the same draw would begin all of them alike.
         drawn = sampling if sampling.seed is None else sampling._replace(seed=sampling.seed + 7919 * at)
         asked, began_s = prompt(example.profile), time.process_time()
         pieces = list(nano.generate(asked, drawn, lambda: False))
         spent_s += time.process_time() - began_s
-        tokens += len(pieces)
-        script = "".join(pieces)
-        samples.append(Sample(example.profile, script, judge(example.profile, script)))
+        tokens.append(len(pieces))
+        profile, script = example.profile, "".join(pieces)
+        samples.append(Sample(profile, script, judge(profile, script), refusal(profile, script)))
         report(len(samples))
     texts = [sample.script for sample in samples]
+    tokens.sort()
     score = Score(
         scripts=scripts,
         right={name: _share(sample.right[name] for sample in samples) for name in samples[0].right},
+        sendable={
+            locale: _share(sample.refused is None for sample in samples if sample.profile.locale is locale)
+            for locale in Locale
+        },
         distinct={
             "scripts": len(set(texts)) / scripts,
             "2": _distinct(texts, 2),
             "4": _distinct(texts, 4),
         },
         cpu_ms_per_script=1000 * spent_s / scripts,
-        tokens_per_script=tokens / scripts,
+        tokens_per_script=sum(tokens) / scripts,
+        tokens_p50=tokens[scripts // 2],
+        tokens_p95=tokens[scripts * 95 // 100],
     )
     return score, samples
 
@@ -96,12 +117,14 @@ def evaluate(
 def shown(sample: Sample) -> str:
     """A sample as text: header, script, and what is wrong with it."""
     wrong = [name for name, right in sample.right.items() if not right]
-    return f"{header(sample.profile)}\n{sample.script}" + (f"\nwrong: {', '.join(wrong)}" if wrong else "")
+    remarks = [f"wrong: {', '.join(wrong)}"] if wrong else []
+    remarks += [f"refused: {sample.refused}"] if sample.refused else []
+    return "\n".join((header(sample.profile), sample.script, *remarks))
 
 
 def _share(values: Iterable[bool]) -> float:
     known = list(values)
-    return sum(known) / len(known)
+    return sum(known) / max(1, len(known))
 
 
 def _distinct(texts: list[str], n: int) -> float:

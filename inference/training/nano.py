@@ -27,6 +27,7 @@ def main(
     work_dir: Path,
     target: Path = MODEL_REPOSITORY / MODEL / "1",
     *,
+    refusal: evaluate.Refusal,
     steps: int = STEPS,
     seed: int = SEED,
     threads: int = 1,
@@ -36,7 +37,8 @@ def main(
     """Trains the small model and writes it to `target`, with its card. About 35 min on one thread.
 
     `work_dir` keeps the tokenizer and a checkpoint: called again with the same steps and seed, it goes on
-    from there. Returns the metrics that the card is written from.
+    from there. `refusal` says why a script may not be sent, for the card to tell how many may.
+    Returns the metrics that the card is written from.
 
     Raises:
         InputError: the model could not be exported.
@@ -73,6 +75,7 @@ def main(
             seed=seed,
             scripts=scripts,
             sampling=sampling,
+            refusal=refusal,
             report=lambda done, name=name: report(f"evaluate {name}", done, scripts, ""),  # type: ignore[misc]  # bound
         )
         scores[name] = score._asdict()

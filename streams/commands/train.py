@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from inference.tritonserver import MODEL, MODEL_REPOSITORY
+from operators.ladder import refusal
 from schemas.errors import InputError
 from streams.commands.output import AsJson, notice, out, print_json, progress
 from streams.settings import load_settings
@@ -56,7 +57,9 @@ def nano(
 
         folder = target or MODEL_REPOSITORY / MODEL / "1"
         work_dir = load_settings().work_dir / "train"
-        metrics = main(work_dir, folder, steps=steps or STEPS, threads=threads, report=report)
+        metrics = main(
+            work_dir, folder, refusal=refusal, steps=steps or STEPS, threads=threads, report=report
+        )
     if as_json:
         print_json(metrics)
         return

@@ -5,11 +5,13 @@ from itertools import islice
 
 import pytest
 
+from inference.client import TEMPERATURE, TOP_K, TOP_P
 from inference.nano import MAX_POSITIONS, Nano, Sampling
 from inference.prompt import prompt
 from inference.training.corpus import examples
 from inference.training.evaluate import evaluate
 from inference.tritonserver import MODEL, MODEL_REPOSITORY
+from operators.ladder import refusal
 
 FOLDER = MODEL_REPOSITORY / MODEL / "1"
 PROMPT = prompt(next(examples(1)).profile)
@@ -21,8 +23,15 @@ def nano() -> Nano:
 
 
 def test_scripts_do_what_headers_ask_that_were_never_trained_on(nano: Nano) -> None:
-    score, _ = evaluate(nano, seed=21, scripts=60, sampling=Sampling())
+    score, _ = evaluate(nano, seed=21, scripts=60, sampling=Sampling(), refusal=refusal)
     assert score.right["all"] >= 0.95
+
+
+def test_the_guard_lets_scripts_through_in_each_language(nano: Nano) -> None:
+    sampling = Sampling(temperature=TEMPERATURE, top_p=TOP_P, top_k=TOP_K, seed=1)
+    score, _ = evaluate(nano, seed=22, scripts=150, sampling=sampling, refusal=refusal)
+    assert min(score.sendable.values()) >= 0.95
+    assert score.tokens_p50 <= 45 and score.tokens_p95 <= 80
 
 
 def test_the_likeliest_script_is_always_the_same(nano: Nano) -> None:
