@@ -9,9 +9,9 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import psutil
@@ -19,19 +19,34 @@ import typer
 from msgspec import Struct
 from rich.table import Table
 
-from schemas.decision import Decision
-from schemas.vocabulary import HeldBy
+from schemas.decision import Decision, Draft, DraftRequest
+from schemas.topics import DRAFT_REQUESTS, DRAFTS, Topic
+from schemas.vocabulary import HeldBy, Rung
 from streams.commands.output import AsJson, notice, out, print_json, progress
 from streams.commands.stack import started_up
-from streams.consumer import Record
+from streams.consumer import Record, reading
 from streams.drive import Drive, Load
 from streams.embedded import Stack
 from streams.settings import Settings, load_settings
-from streams.telemetry import Latency, Publications
+from streams.telemetry import Latencies, Latency, Publications
+from streams.truth import untrue
 
 _HISTORY_S, _HISTORY_S_PER_USER = 40, 0.04
 """What it takes until the stream has read the users' history, generously: the crossings come after it."""
 _decoder = msgspec.json.Decoder(Decision)
+Kind = TypeVar("Kind")
+
+
+class Drafts(Struct, frozen=True, kw_only=True):
+    """Scripts that were written ahead of the crossings of the measured part.
+
+    `share` is that of the drafts among the scripts that were sent.
+    """
+
+    asked: int
+    written: int
+    used: int
+    share: float
 
 
 class Report(Struct, kw_only=True):
@@ -40,6 +55,11 @@ class Report(Struct, kw_only=True):
     total: Latency
     by_rung: dict[str, Latency]
     steps: dict[str, Latency]
+    boundary: Latency
+    """From the boundary in event time to publication: with the watermark's bound and the ticks in it."""
+    drafts: Drafts
+    untrue: list[str]
+    """Decisions whose rung is not the one that wrote their script."""
     budget_ms: int
     within_budget: float
     """Share of the decisions within the budget."""
@@ -54,20 +74,22 @@ class Tally:
 
     def __init__(self, budget_ms: int) -> None:
         self.publications = Publications()
+        self.boundary = Latencies()
+        self.decisions: dict[str, Decision] = {}
         self.within = 0
         self._budget_ms = budget_ms
-        self._ids: set[str] = set()
 
     def take(self, record: Record, is_measured: Callable[[float], bool]) -> None:
         """A record of the topic `decisions`, if `is_measured` says so of its boundary."""
         if record.value is None:
             return
         decision = _decoder.decode(record.value)
-        if decision.id in self._ids or decision.held_by is HeldBy.REPLAY:
+        if decision.id in self.decisions or decision.held_by is HeldBy.REPLAY:
             return
         if not is_measured(decision.at):
             return
-        self._ids.add(decision.id)
+        self.decisions[decision.id] = decision
+        self.boundary.record(record.append_ms - decision.at)
         self.within += self.publications.record(decision, record.append_ms) <= self._budget_ms
 
 
@@ -138,10 +160,23 @@ def _measured(settings: Settings, load: Load) -> Report:
     assert drive.population is not None  # run has made it
     measured_from_ms = drive.live_from_ms + load.warm_up_s * 1000
     total = tally.publications.total()
+    written = {draft.id: draft for draft in _published(settings, DRAFTS, Draft)}
+    asked = {request.crossing.id for request in _published(settings, DRAFT_REQUESTS, DraftRequest)}
+    scripts = [one.script for one in tally.decisions.values() if one.script is not None]
+    used = sum(script.rung is Rung.DRAFT for script in scripts)
+    measured = tally.decisions.keys()
     return Report(
         total=total,
         by_rung=tally.publications.by_rung(),
         steps=tally.publications.steps(),
+        boundary=tally.boundary.summary(),
+        drafts=Drafts(
+            asked=len(asked & measured),
+            written=len(written.keys() & measured),
+            used=used,
+            share=used / max(1, len(scripts)),
+        ),
+        untrue=list(untrue(tally.decisions.values(), written)),
         budget_ms=settings.budget_ms,
         within_budget=tally.within / max(1, total.count),
         events_sent=drive.sent,
@@ -149,6 +184,13 @@ def _measured(settings: Settings, load: Load) -> Report:
         parameters=msgspec.to_builtins(load) | {"parallelism": settings.parallelism},
         machine=machine(),
     )
+
+
+def _published(settings: Settings, topic: Topic, kind: type[Kind]) -> Iterator[Kind]:
+    decoder = msgspec.json.Decoder(kind)
+    with reading(settings.bootstrap_servers, topic) as reader:
+        for record in reader.present():
+            yield decoder.decode(record.value or b"")
 
 
 def machine() -> dict[str, Any]:
@@ -186,7 +228,13 @@ def _print(report: Report) -> None:
         _add(table, f"  rung {rung}", times)
     for step, times in report.steps.items():
         _add(table, f"  step {step}", times)
+    _add(table, "boundary → publication", report.boundary)
     out.print(table)
+    drafts = report.drafts
+    out.print(
+        f"drafts: {drafts.asked:,} asked for, {drafts.written:,} written, {drafts.used:,} used, "
+        f"{drafts.share:.1%} of all scripts; {len(report.untrue)} records name a wrong rung"
+    )
     out.print(
         f"{report.within_budget:.1%} within the budget of {report.budget_ms} ms; "
         f"{report.total.count:,} crossings measured, {report.expected_crossings:,} expected"

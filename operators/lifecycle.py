@@ -6,16 +6,17 @@ from msgspec import Struct
 from operators.forecast import forecast, percent_at
 from operators.tier import next_tier, tier_of, usual_hours
 from operators.window import Window, boundary_ms, pane_of, phase_ms
-from schemas.decision import Crossing, decision_id
+from schemas.decision import Crossing, Draft, DraftRequest, decision_id
 from schemas.events import Account, Login, Replay, Support, Usage
 from schemas.vocabulary import Cause, HeldBy, Tier
 
 
 class Settled(Struct, frozen=True):
-    """A crossing and the rule that holds it back, if one does."""
+    """A crossing, and the rule that holds it back or the script that waited for it, if there is one."""
 
     crossing: Crossing
     held_by: HeldBy | None
+    draft: Draft | None = None
 
 
 class UserState(Struct, frozen=True, array_like=True):
@@ -23,7 +24,8 @@ class UserState(Struct, frozen=True, array_like=True):
 
     `window` is None while no active pane is known; `first` is the first active pane, `next` the
     pane of the forecast. `history_until` is the end (epoch ms) of the replay that the user's past
-    came from, `compose` whether that replay asked for scripts.
+    came from, `compose` whether that replay asked for scripts. `asked_at` is the event time (ms) at which a
+    script was asked for ahead of the forecast, `draft` the one that came.
     """
 
     window: Window | None = None
@@ -33,15 +35,19 @@ class UserState(Struct, frozen=True, array_like=True):
     account: Account | None = None
     history_until: int = -1
     compose: bool = False
+    asked_at: int | None = None
+    draft: Draft | None = None
 
 
 class Lifecycle(Struct, frozen=True):
     """The operator of one user, whose key is `tenant/user_id`.
 
-    `care_on_rise`: the user's tenant has a care script sent to who comes back to `very_low`.
+    `care_on_rise`: the user's tenant has a care script sent to who comes back to `very_low`. `lead_ms`:
+    how long before a crossing its script is asked for; 0 for never.
 
-    Feed it the events of the user with the watermark of their arrival, and wake it when event time
-    reaches `due`: what it gives back is each crossing, once, in the order of event time.
+    Feed it the events of the user, and the drafts for them, with the watermark of their arrival, and wake it
+    when event time reaches `due`: what it gives back is each crossing, once, in the order of event time, and
+    before it, where there is time, the request for its script.
 
     >>> from operators.window import PANE_MS
     >>> life, state = Lifecycle("acme/u1"), Lifecycle.start()
@@ -61,6 +67,7 @@ class Lifecycle(Struct, frozen=True):
 
     key: str
     care_on_rise: bool = False
+    lead_ms: int = 0
 
     @staticmethod
     def start() -> UserState:
@@ -68,38 +75,79 @@ class Lifecycle(Struct, frozen=True):
         return UserState()
 
     def step(
-        self, state: UserState, event: Login | Usage | Support | Account, watermark_ms: int
+        self, state: UserState, event: Login | Usage | Support | Account | Draft, watermark_ms: int
     ) -> tuple[UserState, tuple[Settled, ...]]:
         """The state after `event`, which arrived when event time had reached `watermark_ms`.
 
-        An event decides nothing by itself: what it changes shows at the boundaries to come.
+        An event decides nothing by itself: what it changes shows at the boundaries to come. A draft that
+        is not the answer to the last request changes nothing.
         """
+        if isinstance(event, Draft):
+            fits = event.asked_at == state.asked_at and event.at == self._boundary(state)
+            return (msgspec.structs.replace(state, draft=event) if fits else state), ()
         state = _with_replay(state, event.replay)
         match event:
             case Account():
                 newer = state.account is None or event.ts >= state.account.ts
-                return (msgspec.structs.replace(state, account=event) if newer else state), ()
+                return (_stale(msgspec.structs.replace(state, account=event)) if newer else state), ()
+            case Support():
+                return _stale(state), ()
             case Login() | Usage():
                 phase = phase_ms(self.key)
                 settled = pane_of(watermark_ms + 1, phase) - 1
                 return _marked(state, pane_of(event.ts, phase), settled), ()
-            case _:
-                return state, ()
 
     def due(self, state: UserState) -> int | None:
-        """Event time (ms) of the next change if no event comes: the last ms before the boundary."""
+        """Event time (ms) of the next change if no event comes: the last ms before the boundary.
+
+        Or when to ask for the script for it, where that comes first.
+        """
         if state.window is None:
             return None
-        return boundary_ms(state.next, phase_ms(self.key)) - 1
+        boundary = self._boundary(state)
+        return boundary - 1 - self.lead_ms if self._asks(state, boundary) else boundary - 1
 
-    def wake(self, state: UserState, now_ms: int) -> tuple[UserState, tuple[Settled, ...]]:
-        """The state once event time has reached `now_ms`, and the crossings up to then."""
-        crossings: list[Settled] = []
+    def wake(self, state: UserState, now_ms: int) -> tuple[UserState, tuple[Settled | DraftRequest, ...]]:
+        """The state once event time has reached `now_ms`, and the crossings and requests up to then."""
+        found: list[Settled | DraftRequest] = []
         while (due := self.due(state)) is not None and due <= now_ms:
-            state, crossing = self._evaluate(state, due + 1)
+            boundary = self._boundary(state)
+            if boundary > now_ms + 1:
+                after, crossing = self._evaluate(state, boundary)
+                state = msgspec.structs.replace(state, asked_at=now_ms)
+                if crossing is not None and self._held_by(after, crossing) is None:
+                    found.append(DraftRequest(crossing=crossing, asked_at=now_ms))
+                continue
+            before, (state, crossing) = state, self._evaluate(state, boundary)
             if crossing is not None:
-                crossings.append(Settled(crossing, self._held_by(state, crossing)))
-        return state, tuple(crossings)
+                found.append(self._settled(before, state, crossing))
+        return state, tuple(found)
+
+    def _boundary(self, state: UserState) -> int:
+        """The boundary (epoch ms) of the forecast."""
+        return boundary_ms(state.next, phase_ms(self.key))
+
+    def _asks(self, state: UserState, boundary: int) -> bool:
+        """Whether a script is still to be asked for ahead of `boundary`: never in a replay, nor twice.
+
+        Nor where the last pane before it is active already: what else the user does in it is not told to
+        the operator, and would make the script's facts wrong unseen.
+        """
+        return (
+            self.lead_ms > 0
+            and state.asked_at is None
+            and state.window is not None
+            and state.tier is not None
+            and boundary > state.history_until
+            and not state.window.active(state.next)
+        )
+
+    def _settled(self, before: UserState, after: UserState, crossing: Crossing) -> Settled:
+        held_by = self._held_by(after, crossing)
+        if held_by is not None or before.draft is not None:
+            return Settled(crossing, held_by, None if held_by else before.draft)
+        why = "not asked for" if before.asked_at is None else "asked for, and not there yet"
+        return Settled(msgspec.structs.replace(crossing, no_draft=why), None)
 
     def _evaluate(self, state: UserState, boundary: int) -> tuple[UserState, Crossing | None]:
         """The evaluation at `boundary`, where the forecast pane ends."""
@@ -168,7 +216,14 @@ def _marked(state: UserState, pane: int, settled: int) -> UserState:
 
 def _forecast(state: UserState) -> UserState:
     assert state.window is not None  # the callers have just set it
-    return msgspec.structs.replace(state, next=forecast(state.window, state.first, state.tier))
+    return _stale(msgspec.structs.replace(state, next=forecast(state.window, state.first, state.tier)))
+
+
+def _stale(state: UserState) -> UserState:
+    """What was written ahead, or asked for, was of other facts than those that hold now."""
+    if state.asked_at is None:
+        return state
+    return msgspec.structs.replace(state, asked_at=None, draft=None)
 
 
 def _forgotten(state: UserState, pane: int) -> UserState:

@@ -54,12 +54,17 @@ class Window(Struct, frozen=True):
         """All bits as one integer."""
         return int.from_bytes(self.bits, "little")
 
+    def active(self, pane: int) -> bool:
+        """Whether `pane` is marked; of panes that no evaluation sees any more it says no."""
+        shift = pane - self.base
+        return shift >= 0 and bool(self.mask >> shift & 1)
+
     def mark(self, pane: int) -> "Window":
         """The window with `pane` active; itself where it was already, or no later evaluation sees it."""
-        shift, mask = pane - self.base, self.mask
-        if shift < 0 or mask >> shift & 1:
+        shift = pane - self.base
+        if shift < 0 or self.active(pane):
             return self
-        return _window(self.done, mask | 1 << shift)
+        return _window(self.done, self.mask | 1 << shift)
 
     def at(self, done: int) -> "Window":
         """The same active panes with evaluations up to `done`; what none can see any more is dropped."""

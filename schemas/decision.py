@@ -1,4 +1,4 @@
-"""Crossings, and the decision record that each of them becomes."""
+"""Crossings, the scripts written ahead of them, and the decision record that each of them becomes."""
 
 from hashlib import blake2b
 from typing import Annotated
@@ -43,6 +43,8 @@ class Crossing(Struct, frozen=True, kw_only=True):
     prior: int
     usual: float
     account: Account | None = None
+    no_draft: str = ""
+    """Why no script that was written ahead could be used."""
     detected_ms: float = 0.0
 
 
@@ -55,6 +57,42 @@ class Script(Struct, frozen=True, kw_only=True):
     model: str
     model_version: str
     age_ms: float
+
+
+class DraftRequest(Struct, frozen=True, kw_only=True):
+    """A script is wanted ahead: `crossing` is what will happen if no event of the user comes before.
+
+    `asked_at` is the event time at which it was asked for. A later request for the same user, or any
+    event of theirs, makes the answer to this one stale.
+    """
+
+    crossing: Crossing
+    asked_at: EpochMs
+
+
+class Draft(Struct, frozen=True, kw_only=True, tag="draft", tag_field="kind"):
+    """A script that waits in the user's state for the crossing it was written for.
+
+    `id` and `at` are the crossing's, `asked_at` is the request's. The text is whole: slots are filled
+    and the guard has passed it. `written_ms` (epoch ms) is when the model had written it.
+    """
+
+    id: str
+    tenant: TenantId
+    user_id: Name
+    at: EpochMs
+    asked_at: EpochMs
+    reason: Reason
+    text: str
+    locale: Locale
+    model: str
+    model_version: str
+    written_ms: float
+
+    @property
+    def key(self) -> str:
+        """The key of the record."""
+        return f"{self.tenant}/{self.user_id}"
 
 
 class Timing(Struct, frozen=True, kw_only=True):

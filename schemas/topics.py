@@ -5,7 +5,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from schemas.deadletter import DeadLetter
-from schemas.decision import Crossing, Decision
+from schemas.decision import Crossing, Decision, Draft, DraftRequest
 from schemas.events import Account, Login, Support, Tick, Usage
 
 DAY_MS = 86_400_000
@@ -39,9 +39,11 @@ REJECTED = Topic(
     name="events.rejected", types=(DeadLetter,), retention_ms=90 * DAY_MS, max_bytes=2 * MAX_RECORD_BYTES
 )
 CROSSINGS = Topic(name="crossings", types=(Crossing,), retention_ms=7 * DAY_MS)
+DRAFT_REQUESTS = Topic(name="drafts.requests", types=(DraftRequest,), retention_ms=DAY_MS)
+DRAFTS = Topic(name="drafts", types=(Draft,), retention_ms=7 * DAY_MS)
 DECISIONS = Topic(name="decisions", types=(Decision,), retention_ms=365 * DAY_MS)
 INTERVENTIONS = Topic(name="interventions", types=(Decision,), retention_ms=31 * DAY_MS)
 
 EVENT_TOPICS = (LOGIN, USAGE, SUPPORT, ACCOUNT)
-TOPICS = (*EVENT_TOPICS, REJECTED, CROSSINGS, DECISIONS, INTERVENTIONS)
+TOPICS = (*EVENT_TOPICS, REJECTED, CROSSINGS, DRAFT_REQUESTS, DRAFTS, DECISIONS, INTERVENTIONS)
 TOPIC_OF_KIND = {"login": LOGIN, "usage": USAGE, "support": SUPPORT, "account": ACCOUNT}

@@ -3,19 +3,20 @@
 Engines differ in how they keep state, time and order; what happens to a record is only here.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
 
 from operators.lifecycle import Lifecycle, Settled, UserState
 from operators.window import pane_of, phase_ms
-from schemas.codec import accept, encode, parse
+from schemas.codec import accept, encode
 from schemas.deadletter import DeadLetter
-from schemas.decision import Decision, Timing
+from schemas.decision import Crossing, Decision, Draft, DraftRequest, Script, Timing
 from schemas.errors import RejectedEvent
-from schemas.events import Account, Replay, Support, Tick
-from schemas.topics import CROSSINGS, DECISIONS
-from schemas.vocabulary import Outcome
+from schemas.events import Account, Event, Replay, Support, Tick
+from schemas.topics import CROSSINGS, DECISIONS, DRAFT_REQUESTS, DRAFTS, INTERVENTIONS
+from schemas.vocabulary import Outcome, Rung
 from streams.tenants import Tenants
 
 
@@ -50,47 +51,53 @@ class Out(NamedTuple):
 
 
 _NOTHING = Judged()
+_draft = msgspec.json.Decoder(Draft)
+_accepted = msgspec.json.Decoder(Event | Draft)
 
 
 def judge(place: Place, key: bytes | None, value: bytes | None) -> Judged:
     """Whether a record is accepted, and whether the user's state can change by it."""
     try:
+        if place.topic == DRAFTS.name:
+            return Judged(_drafted(value).key, _spot(place))
         event = accept(key, value, place.append_ms)
     except RejectedEvent as error:
         return Judged(_spot(place), _spot(place), encode(_dead_letter(place, key, value, error)))
     match event:
-        case Tick() | Support():
+        case Tick():
             return _NOTHING
-        case Account():  # each may bring something new
+        case Account() | Support():  # each may bring something new
             return Judged(event.key, _spot(place))
         case _:
             pane = pane_of(event.ts, phase_ms(event.key))
             return Judged(event.key, f"{pane}{_mark(event.replay)}")
 
 
-def lifecycle(user: str, tenants: Tenants) -> Lifecycle:
+def lifecycle(user: str, tenants: Tenants, lead_ms: int) -> Lifecycle:
     """The operator of `user` (`tenant/user_id`), as the user's tenant wants it."""
-    return Lifecycle(user, care_on_rise=tenants.of(user.partition("/")[0]).care_on_rise)
+    return Lifecycle(user, tenants.of(user.partition("/")[0]).care_on_rise, lead_ms)
 
 
 def step(
     life: Lifecycle, state: UserState, value: bytes, watermark_ms: int
-) -> tuple[UserState, tuple[Settled, ...]]:
-    """The state of a user after an accepted event, given as JSON."""
-    event = parse(value)
-    assert not isinstance(event, Tick)  # `judge` lets none pass
-    return life.step(state, event, watermark_ms)
+) -> tuple[UserState, tuple[Settled | DraftRequest, ...]]:
+    """The state of a user after an accepted event or draft, given as JSON."""
+    return life.step(state, _accepted.decode(value), watermark_ms)
 
 
-def settle(settled: Settled, detected_ms: float, now_ms: float) -> Out:
-    """The record for a crossing: its decision where a rule holds it, else what is still to be composed.
+def settle(found: Settled | DraftRequest, detected_ms: float, now_ms: float) -> Iterator[Out]:
+    """The records for a crossing: its decision where that stands, else what is still to be composed.
 
     `detected_ms` is when the watermark passed its boundary, `now_ms` the present (epoch ms).
     """
-    crossing = settled.crossing
-    key = f"{crossing.tenant}/{crossing.user_id}".encode()
-    if settled.held_by is None:
-        return Out(CROSSINGS.name, key, encode(msgspec.structs.replace(crossing, detected_ms=detected_ms)))
+    if isinstance(found, DraftRequest):
+        yield Out(DRAFT_REQUESTS.name, _key(found.crossing), encode(found))
+        return
+    crossing, held_by, draft = found.crossing, found.held_by, found.draft
+    if held_by is None and draft is None:
+        crossing = msgspec.structs.replace(crossing, detected_ms=detected_ms)
+        yield Out(CROSSINGS.name, _key(crossing), encode(crossing))
+        return
     decision = Decision(
         id=crossing.id,
         tenant=crossing.tenant,
@@ -100,12 +107,40 @@ def settle(settled: Settled, detected_ms: float, now_ms: float) -> Out:
         from_tier=crossing.from_tier,
         to_tier=crossing.to_tier,
         activity=crossing.activity,
-        outcome=Outcome.HELD,
-        held_by=settled.held_by,
+        outcome=Outcome.HELD if draft is None else Outcome.SENT,
+        held_by=held_by,
         strategy=crossing.to_tier.strategy,
+        reason=None if draft is None else draft.reason,
+        script=None if draft is None else _script(draft, now_ms),
+        fallbacks={} if draft is None else {Rung.LIVE: "not tried: a draft was at hand"},
         timing=Timing(detected_ms=detected_ms, steps={"evaluate": now_ms - detected_ms}, published_ms=now_ms),
     )
-    return Out(DECISIONS.name, key, encode(decision))
+    record = encode(decision)
+    yield Out(DECISIONS.name, _key(crossing), record)
+    if decision.outcome is Outcome.SENT:
+        yield Out(INTERVENTIONS.name, _key(crossing), record)
+
+
+def _script(draft: Draft, now_ms: float) -> Script:
+    return Script(
+        text=draft.text,
+        locale=draft.locale,
+        rung=Rung.DRAFT,
+        model=draft.model,
+        model_version=draft.model_version,
+        age_ms=round(now_ms - draft.written_ms, 3),
+    )
+
+
+def _key(crossing: Crossing) -> bytes:
+    return f"{crossing.tenant}/{crossing.user_id}".encode()
+
+
+def _drafted(value: bytes | None) -> Draft:
+    try:
+        return _draft.decode(value or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RejectedEvent("record", f"is no draft: {error}") from None
 
 
 def _spot(place: Place) -> str:

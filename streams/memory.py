@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from operators.lifecycle import Lifecycle, Settled, UserState
 from schemas.codec import MAX_AHEAD_MS
+from schemas.decision import DraftRequest
 from schemas.topics import EVENT_TOPICS, PARTITIONS, REJECTED
 from streams.flow import Out, Place, judge, lifecycle, settle, step
 from streams.tenants import Tenants
@@ -47,11 +48,14 @@ class Memory:
     4
     """
 
-    def __init__(self, tenants: Tenants | None = None, *, bound_ms: int = 1000, now_ms: int = 0) -> None:
+    def __init__(
+        self, tenants: Tenants | None = None, *, bound_ms: int = 1000, now_ms: int = 0, lead_ms: int = 0
+    ) -> None:
         self.bound_ms = bound_ms
         self.now_ms = now_ms
         """The clock: append time of what is sent, detection and publication of what comes out."""
         self._tenants = tenants or Tenants({})
+        self._lead_ms = lead_ms
         self._latest = {(topic.name, part): NEVER for topic in EVENT_TOPICS for part in range(PARTITIONS)}
         self._offsets: defaultdict[tuple[str, int], int] = defaultdict(int)
         self._seen: set[tuple[str, str]] = set()
@@ -78,7 +82,7 @@ class Memory:
         elif user is not None and once is not None and value is not None:
             self._take(user, once, value)
         moved = _event_time(value, self.now_ms)
-        if moved is not None:
+        if moved is not None and split in self._latest:
             self._latest[split] = max(self._latest[split], moved - self.bound_ms - 1)
             self._wake()
 
@@ -96,25 +100,26 @@ class Memory:
         if (user, once) in self._seen:
             return
         self._seen.add((user, once))
-        life = lifecycle(user, self._tenants)
-        self._states[user], settled = step(life, self.state(user), value, self.watermark_ms)
-        self._publish(self._settled(settled))
+        life = lifecycle(user, self._tenants, self._lead_ms)
+        self._states[user], found = step(life, self.state(user), value, self.watermark_ms)
+        self._publish(self._settled(found))
 
     def _wake(self) -> None:
         """All users that are due, in the order of their boundaries, as timers fire."""
         watermark_ms = self.watermark_ms
-        found: list[Settled] = []
+        found: list[Settled | DraftRequest] = []
         for user, state in self._states.items():
-            life = lifecycle(user, self._tenants)
+            life = lifecycle(user, self._tenants, self._lead_ms)
             due = life.due(state)
             if due is not None and due <= watermark_ms:
-                self._states[user], settled = life.wake(state, watermark_ms)
-                found += settled
-        found.sort(key=lambda settled: settled.crossing.at)
+                self._states[user], some = life.wake(state, watermark_ms)
+                found += some
+        found.sort(key=lambda one: one.crossing.at)
         self._publish(self._settled(found))
 
-    def _settled(self, settled: Iterable[Settled]) -> Iterator[Out]:
-        return (settle(one, float(self.now_ms), float(self.now_ms)) for one in settled)
+    def _settled(self, found: Iterable[Settled | DraftRequest]) -> Iterator[Out]:
+        for one in found:
+            yield from settle(one, float(self.now_ms), float(self.now_ms))
 
     def _publish(self, outs: Iterable[Out]) -> None:
         for out in outs:

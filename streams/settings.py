@@ -12,6 +12,7 @@
 | `HOLDFAST_WATERMARK_BOUND_MS` | 1000 | how far out of order events of one partition may come |
 | `HOLDFAST_BUDGET_MS` | 50 | detection to publication |
 | `HOLDFAST_PUBLISH_MARGIN_MS` | 10 | the part of the budget that is kept for publishing |
+| `HOLDFAST_DRAFT_LEAD_MS` | 300000 | how long before a crossing its script is written; 0 for never |
 | `HOLDFAST_PARALLELISM` | 2 | parallel instances of each Flink operator |
 | `HOLDFAST_CHECKPOINT_INTERVAL_MS` | 10000 | time between the checkpoints of the Flink jobs |
 
@@ -65,6 +66,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     watermark_bound_ms: Milliseconds = 1000
     budget_ms: Annotated[int, Meta(ge=1)] = 50
     publish_margin_ms: Milliseconds = 10
+    draft_lead_ms: Annotated[int, Meta(ge=0, le=3_600_000)] = 300_000
     parallelism: Annotated[int, Meta(ge=1, le=8)] = 2
     checkpoint_interval_ms: Annotated[int, Meta(ge=10)] = 10_000
     broker_port: Port = 9092

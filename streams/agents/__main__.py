@@ -1,46 +1,116 @@
-"""Runs the composer: `python -m streams.agents`. Exit status 1 where there is no broker."""
+"""Runs an agent: `python -m streams.agents composer`, or `drafter`; exit status 1 without a broker."""
 
 import asyncio
 import logging
 import sys
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+import msgspec
 
 from inference.client import ScriptModel
-from schemas.errors import HoldfastError
-from streams.agents.app import serve
+from schemas.codec import encode
+from schemas.decision import Crossing, DraftRequest
+from schemas.errors import GenerationError, HoldfastError
+from schemas.topics import CROSSINGS, DECISIONS, DRAFT_REQUESTS, DRAFTS, INTERVENTIONS
+from schemas.vocabulary import Outcome
+from streams.agents import COMPOSER_GROUP, DRAFTER_GROUP, latest
+from streams.agents.agent import Agent, serve
+from streams.agents.author import Author
 from streams.agents.composer import Composer
+from streams.agents.drafter import Drafter
+from streams.agents.segments import Segments
+from streams.flow import Out
 from streams.settings import Settings, load_settings
 from streams.store import UserStore
-from streams.tenants import Tenants, load_tenants
+from streams.tenants import load_tenants
 from streams.topics import ensure_topics
+
+COMPOSED_AT_ONCE = 16
+DRAFTED_AT_ONCE = 64
+"""Requests among which the most urgent goes first; the others wait on their topic."""
+
+logger = logging.getLogger(__name__)
+_crossings = msgspec.json.Decoder(Crossing)
+_requests = msgspec.json.Decoder(DraftRequest)
+
+Parts = list[Coroutine[Any, Any, None]]
+
+
+async def composed(composer: Composer, value: bytes) -> list[Out]:
+    """The decision on a crossing, and where it goes."""
+    decision = await composer.compose(_crossings.decode(value))
+    key, record = f"{decision.tenant}/{decision.user_id}".encode(), encode(decision)
+    topics = (DECISIONS, INTERVENTIONS) if decision.outcome is Outcome.SENT else (DECISIONS,)
+    return [Out(topic.name, key, record) for topic in topics]
+
+
+async def drafted(drafter: Drafter, value: bytes) -> list[Out]:
+    """The draft that was asked for; nothing where none can be had, and the crossing takes another rung."""
+    request = _requests.decode(value)
+    try:
+        draft = await drafter.draft(request)
+    except GenerationError as error:
+        logger.warning("no draft for %s: %s", request.crossing.id, error)
+        return []
+    return [Out(DRAFTS.name, draft.key.encode(), encode(draft))]
+
+
+async def composing(settings: Settings, author: Author, model: ScriptModel) -> Parts:
+    """The parts of the composer's process."""
+    segments = Segments(model)
+    composer = Composer(
+        author=author,
+        model=model,
+        segments=segments,
+        budget_ms=settings.budget_ms,
+        publish_margin_ms=settings.publish_margin_ms,
+    )
+    try:
+        await composer.warm_up()
+    except HoldfastError as error:
+        logger.warning("scripts come from templates for now: %s", error)
+    work = partial(composed, composer)
+    agent = Agent(settings, CROSSINGS, COMPOSER_GROUP, work, COMPOSED_AT_ONCE)
+    return [agent.run(), segments.write_for_ever(), latest.keep_decisions(settings)]
+
+
+async def drafting(settings: Settings, author: Author, model: ScriptModel) -> Parts:
+    """The parts of the drafter's process."""
+    work = partial(drafted, Drafter(author, model))
+    return [Agent(settings, DRAFT_REQUESTS, DRAFTER_GROUP, work, DRAFTED_AT_ONCE).run()]
+
+
+ROLES: dict[str, Callable[[Settings, Author, ScriptModel], Coroutine[Any, Any, Parts]]] = {
+    "composer": composing,
+    "drafter": drafting,
+}
 
 
 def main() -> None:
-    """Composes until the process is told to stop."""
+    """Works until the process is told to stop."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for name in ("kafka", "aiokafka"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # they log each attempt to connect
+    role = sys.argv[1] if len(sys.argv) == 2 else ""
+    if role not in ROLES:
+        sys.exit(f"usage: python -m streams.agents {'|'.join(ROLES)}")
     try:
         settings = load_settings()
-        tenants = load_tenants(settings.tenants_file)
         ensure_topics(settings.bootstrap_servers)
-        asyncio.run(_serve(settings, tenants))
+        asyncio.run(_run(role, settings))
     except HoldfastError as error:
-        print(f"composer: {error}", file=sys.stderr)
+        print(f"{role}: {error}", file=sys.stderr)
         sys.exit(1)
 
 
-async def _serve(settings: Settings, tenants: Tenants) -> None:
+async def _run(role: str, settings: Settings) -> None:
     users = UserStore(settings.redis_url)
+    author = Author(users, load_tenants(settings.tenants_file))
     try:
         async with ScriptModel(settings.triton_url) as model:
-            composer = Composer(
-                users=users,
-                model=model,
-                tenants=tenants,
-                budget_ms=settings.budget_ms,
-                publish_margin_ms=settings.publish_margin_ms,
-            )
-            await serve(settings, composer)
+            await serve(settings.bootstrap_servers, await ROLES[role](settings, author, model))
     finally:
         await users.close()
 

@@ -1,45 +1,23 @@
-"""One crossing to one decision: the user's features, a script within the time left, else the next rung.
+"""One crossing to one decision, where no draft was at hand: a script in the time left, or the next rung.
 
 The deadline is the crossing's detection + the budget - the margin kept for publishing. It is absolute, so
-a crossing that waited (after an outage, say) is still composed, from the template, and its timing tells.
+a crossing that waited (after an outage, say) is still composed, from what is ready, and its timing tells.
 In a replay with composing, detection is likewise the moment at which the stream reached the crossing.
 """
 
-import time
 from collections.abc import Callable
-from typing import Protocol
 
 from inference.client import Generation
 from inference.prompt import prompt
-from operators import encode, features, templates
-from operators.ladder import Exhausted, Taken, settle
+from operators import templates
+from operators.ladder import NOT_TRIED, Exhausted, Taken, settle
 from schemas.decision import Crossing, Decision, Script, Timing
-from schemas.errors import DeadlineExceeded, HoldfastError, UnavailableError
+from schemas.errors import DeadlineExceeded, HoldfastError
 from schemas.profile import Profile
-from schemas.vocabulary import Cause, Outcome, Rung, Tier
-from streams.store import User
-from streams.tenants import Tenants
-
-
-class Model(Protocol):
-    """Writes scripts, as `inference.client.ScriptModel` does."""
-
-    async def generate(self, prompt: str, deadline_ms: float) -> Generation:
-        """A Mustache template before `deadline_ms` (epoch ms), or a GenerationError or UnavailableError."""
-        ...
-
-
-class Users(Protocol):
-    """Knows users' events and accounts, or raises UnavailableError."""
-
-    async def user(self, key: str, as_of_ms: int) -> User:
-        """The user's 30 days up to `as_of_ms`."""
-        ...
-
-
-def now_ms() -> float:
-    """The time, epoch ms."""
-    return time.time() * 1000
+from schemas.vocabulary import Outcome, Rung
+from streams.agents.author import Author, Model, now_ms
+from streams.agents.pace import Pace
+from streams.agents.segments import Segments
 
 
 class Composer:
@@ -48,33 +26,41 @@ class Composer:
     def __init__(
         self,
         *,
-        users: Users,
+        author: Author,
         model: Model,
-        tenants: Tenants,
+        segments: Segments,
         budget_ms: float,
         publish_margin_ms: float,
         clock: Callable[[], float] = now_ms,
     ) -> None:
-        self._users = users
+        self._author = author
         self._model = model
-        self._tenants = tenants
+        self._segments = segments
         self._time_ms = budget_ms - publish_margin_ms
         self._clock = clock
+        self._pace = Pace()
 
     async def compose(self, crossing: Crossing) -> Decision:
         """The decision on `crossing`. Neither Redis nor the model is needed for it."""
         steps = _Steps(self._clock, crossing.detected_ms)
         steps.end("queue")
-        # A risk crossing's own event counts; the boundary of a decline or rise is outside.
-        as_of_ms = crossing.at + (crossing.cause is Cause.RISK)
-        user = await self._user(crossing, as_of_ms)
+        user = await self._author.read(crossing)
         steps.end("read")
-        profile = self._profile(crossing, user, as_of_ms)
+        profile = self._author.profile(crossing, user)
         steps.end("features")
         live = await self._live(profile, crossing.detected_ms + self._time_ms)
         made_ms = steps.end("model")
-        settled = settle(profile, [(Rung.LIVE, live.text if isinstance(live, Generation) else live)])
+        segment = self._segments.of(profile)
+        settled = settle(
+            profile,
+            [
+                (Rung.LIVE, live.text if isinstance(live, Generation) else live),
+                (Rung.DRAFT, HoldfastError(crossing.no_draft or NOT_TRIED)),
+                (Rung.SEGMENT, HoldfastError("none is ready") if segment is None else segment[0].text),
+            ],
+        )
         published_ms = steps.end("settle")
+        made = {Rung.LIVE: (live, made_ms), Rung.SEGMENT: segment}
         return Decision(
             id=crossing.id,
             tenant=crossing.tenant,
@@ -90,7 +76,7 @@ class Composer:
             reason=profile.reason,
             script=None
             if isinstance(settled, Exhausted)
-            else _script(settled, profile, live, published_ms - made_ms),
+            else _script(settled, profile, made.get(settled.rung), published_ms),
             fallbacks=settled.fallbacks,
             timing=Timing(detected_ms=crossing.detected_ms, steps=steps.taken_ms, published_ms=published_ms),
         )
@@ -101,43 +87,25 @@ class Composer:
         Raises:
             GenerationError, UnavailableError: as the model does.
         """
-        nobody = features.compute((), account=None, as_of_ms=0, recent=0, prior=1, usual=1.0)
-        tenant = self._tenants.of("nobody")
-        profile = encode.profile(nobody, tenant_id="nobody", tenant=tenant, tier=Tier.CRITICAL, account=None)
-        await self._model.generate(prompt(profile), self._clock() + within_ms)
-
-    async def _user(self, crossing: Crossing, as_of_ms: int) -> User:
-        try:
-            return await self._users.user(f"{crossing.tenant}/{crossing.user_id}", as_of_ms - 1)
-        except UnavailableError:
-            return User(events=(), account=None)  # the crossing's own counts will do
-
-    def _profile(self, crossing: Crossing, user: User, as_of_ms: int) -> Profile:
-        account = crossing.account or user.account
-        found = features.compute(
-            user.events,
-            account=account,
-            as_of_ms=as_of_ms,
-            recent=crossing.recent,
-            prior=crossing.prior,
-            usual=crossing.usual,
-        )
-        return encode.profile(
-            found,
-            tenant_id=crossing.tenant,
-            tenant=self._tenants.of(crossing.tenant),
-            tier=crossing.to_tier,
-            account=account,
-        )
+        await self._model.generate(prompt(self._author.nobody()), self._clock() + within_ms)
 
     async def _live(self, profile: Profile, deadline_ms: float) -> Generation | HoldfastError:
-        late_ms = self._clock() - deadline_ms
-        if late_ms >= 0:
-            return DeadlineExceeded(f"not asked: the deadline passed {late_ms:.0f} ms before")
+        begun_ms = self._clock()
+        left_ms = deadline_ms - begun_ms
+        if left_ms <= 0:
+            return DeadlineExceeded(f"not asked: the deadline passed {-left_ms:.0f} ms before")
+        expected_ms = self._pace.expected_ms
+        if not self._pace.fits(left_ms):
+            return DeadlineExceeded(f"not asked: {left_ms:.0f} ms left, and it takes up to {expected_ms:.0f}")
         try:
-            return await self._model.generate(prompt(profile), deadline_ms)
+            made = await self._model.generate(prompt(profile), deadline_ms)
+        except DeadlineExceeded as error:
+            self._pace.took(self._clock() - begun_ms)
+            return error
         except HoldfastError as error:
             return error
+        self._pace.took(self._clock() - begun_ms)
+        return made
 
 
 class _Steps:
@@ -156,11 +124,13 @@ class _Steps:
         return now
 
 
-def _script(taken: Taken, profile: Profile, live: Generation | HoldfastError, age_ms: float) -> Script:
-    if taken.rung is Rung.LIVE and isinstance(live, Generation):
-        model, version = live.model, live.model_version
-    else:
-        model, version, age_ms = templates.MODEL, templates.VERSION, 0.0
+def _script(
+    taken: Taken, profile: Profile, made: tuple[Generation | HoldfastError, float] | None, published_ms: float
+) -> Script:
+    """The script with its author: the model that `made` it at that time, or the people of the templates."""
+    model, version, age_ms = templates.MODEL, templates.VERSION, 0.0
+    if made is not None and isinstance(made[0], Generation):
+        model, version, age_ms = made[0].model, made[0].model_version, published_ms - made[1]
     return Script(
         text=taken.text,
         locale=profile.locale,

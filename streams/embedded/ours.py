@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 from inference.tritonserver import command
 from schemas.errors import UnavailableError
-from streams.agents import COMPOSER_GROUP
+from streams.agents import COMPOSER_GROUP, DRAFTER_GROUP
 from streams.embedded.component import Component, Launch
 from streams.settings import Settings
 from streams.topics import group_state
@@ -39,10 +39,10 @@ def _triton_ready(settings: Settings) -> str | None:
 
 
 def _module(name: str, settings: Settings) -> Launch:
-    """`python -m name`, with this interpreter first on the path, as Flink's workers need it."""
+    """`python -m name` (and arguments), with this interpreter first on the path, for Flink's workers."""
     env = {**os.environ, **settings.variables()}
     env["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), env.get("PATH", os.defpath)))
-    return Launch([sys.executable, "-m", name], env)
+    return Launch([sys.executable, "-m", *name.split()], env)
 
 
 def _job_runs(port: str, settings: Settings) -> str | None:
@@ -70,10 +70,10 @@ def _lives(settings: Settings) -> str | None:
     return None
 
 
-def _composes(settings: Settings) -> str | None:
-    """None when the composer has its partitions of the crossings."""
+def _consumes(group: str, settings: Settings) -> str | None:
+    """None when the consumers of the group have their partitions."""
     try:
-        state = group_state(settings.bootstrap_servers, COMPOSER_GROUP)
+        state = group_state(settings.bootstrap_servers, group)
     except UnavailableError as error:
         return str(error)
     return None if state == "Stable" else f"its consumer group is {state}"
@@ -109,6 +109,14 @@ TRITON = Component(
 OURS = (
     _job("flink", "streams.flink.job", "flink_port", ("broker",)),
     _job("sequences", "streams.flink.sequences", "sequences_port", ("broker", "redis")),
-    _agent("composer", "streams.agents", ("broker", "redis", "triton"), _composes),
+    _agent(
+        "composer",
+        "streams.agents composer",
+        ("broker", "redis", "triton"),
+        partial(_consumes, COMPOSER_GROUP),
+    ),
+    _agent(
+        "drafter", "streams.agents drafter", ("broker", "redis", "triton"), partial(_consumes, DRAFTER_GROUP)
+    ),
     _agent("ticker", "streams.agents.ticker", ("broker",)),
 )

@@ -1,12 +1,13 @@
-"""The main job: events in, crossings and held decisions out. `python -m streams.flink.job`.
+"""The main job: events in, crossings, requests for drafts and decisions out. `python -m streams.flink.job`.
 
-Kafka, four topics ─ watermark of each partition, in the JVM
+Kafka, events and drafts ─ watermark of each partition, in the JVM
   └─ judge: batches, in this Python process (Flink on one machine calls back for it)
        └─ the first record of each (user, once), in the JVM
             └─ one keyed operator a user, in a thread of the JVM ─ decisions, crossings, events.rejected
 """
 
 import sys
+from collections.abc import Sequence
 
 from pyflink.common import Types
 from pyflink.datastream import StreamExecutionEnvironment
@@ -14,7 +15,17 @@ from pyflink.table import DataTypes, Schema, StreamTableEnvironment
 
 from schemas.codec import MAX_AHEAD_MS
 from schemas.errors import HoldfastError
-from schemas.topics import CROSSINGS, DECISIONS, EVENT_TOPICS, REJECTED
+from schemas.events import LAST_TS_MS
+from schemas.topics import (
+    CROSSINGS,
+    DECISIONS,
+    DRAFT_REQUESTS,
+    DRAFTS,
+    EVENT_TOPICS,
+    INTERVENTIONS,
+    REJECTED,
+    Topic,
+)
 from streams.flink.environment import Cluster, leave, run, start
 from streams.flink.keyed import OUTPUT, Lives
 from streams.flink.rest import KEYED_OPERATOR
@@ -26,7 +37,7 @@ from streams.topics import ensure_topics
 NAME = "decisions"
 DEDUP_TTL = "2 h"
 """Processing time. A record that comes again later goes to the operator again, and changes nothing."""
-_OUT_TOPICS = (DECISIONS, CROSSINGS, REJECTED)
+_OUT_TOPICS = (DECISIONS, INTERVENTIONS, CROSSINGS, DRAFT_REQUESTS, REJECTED)
 
 
 def cluster(settings: Settings) -> Cluster:
@@ -52,7 +63,8 @@ def build(
     tables.get_config().set("table.local-time-zone", "UTC")
     tables.get_config().set("table.exec.state.ttl", DEDUP_TTL)
     tables.create_temporary_function("judge", judge)
-    tables.execute_sql(_source(settings))
+    for source in _sources(settings):
+        tables.execute_sql(source)
     tables.execute_sql(_sink(settings))
     rows = tables.to_data_stream(tables.sql_query(FIRST))
     published = (
@@ -70,10 +82,21 @@ def build(
     inserts.attach_as_datastream()
 
 
-def _source(settings: Settings) -> str:
+def _sources(settings: Settings) -> tuple[str, str]:
     behind_s = (settings.watermark_bound_ms + 1) / 1000
+    watermark = f"`time` - INTERVAL '{behind_s:.3f}' SECOND(3)"
+    return (
+        _source(settings, "events", EVENT_TOPICS, _EVENT_TIME, watermark, idle_ms=0),
+        # Drafts do not hold event time back: what comes is at its end, and silence counts for nothing.
+        _source(settings, "drafts", (DRAFTS,), f"TO_TIMESTAMP_LTZ({LAST_TS_MS}, 3)", "`time`", idle_ms=100),
+    )
+
+
+def _source(
+    settings: Settings, name: str, topics: Sequence[Topic], time: str, watermark: str, idle_ms: int
+) -> str:
     return f"""
-        CREATE TEMPORARY TABLE events (
+        CREATE TEMPORARY TABLE {name} (
             `key` BYTES,
             `value` BYTES,
             `topic` STRING NOT NULL METADATA VIRTUAL,
@@ -81,16 +104,17 @@ def _source(settings: Settings) -> str:
             `offset` BIGINT NOT NULL METADATA VIRTUAL,
             `appended` TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL,
             `arrived` AS PROCTIME(),
-            `time` AS {_EVENT_TIME},
-            WATERMARK FOR `time` AS `time` - INTERVAL '{behind_s:.3f}' SECOND(3)
+            `time` AS {time},
+            WATERMARK FOR `time` AS {watermark}
         ) WITH (
             'connector' = 'kafka',
-            'topic' = '{";".join(topic.name for topic in EVENT_TOPICS)}',
+            'topic' = '{";".join(topic.name for topic in topics)}',
             'properties.bootstrap.servers' = '{settings.bootstrap_servers}',
             'properties.group.id' = 'holdfast-{NAME}',
             'properties.fetch.max.wait.ms' = '5',
-            'properties.max.partition.fetch.bytes' = '{max(t.max_bytes for t in EVENT_TOPICS)}',
+            'properties.max.partition.fetch.bytes' = '{max(topic.max_bytes for topic in topics)}',
             'scan.startup.mode' = 'earliest-offset',
+            'scan.watermark.idle-timeout' = '{idle_ms} ms',
             'key.format' = 'raw',
             'key.fields' = 'key',
             'value.format' = 'raw',
@@ -122,7 +146,7 @@ FIRST = """
                 SELECT
                     `key`, `value`, `arrived`,
                     judge(`topic`, `partition`, `offset`, `appended`, `key`, `value`) AS `judged`
-                FROM events
+                FROM (SELECT * FROM events UNION ALL SELECT * FROM drafts)
             )
         )
         WHERE `user` IS NOT NULL
@@ -159,7 +183,7 @@ def main() -> None:
         ensure_topics(settings.bootstrap_servers)
         place = cluster(settings)
         env, tables = start(place)
-        build(env, tables, settings, Lives(tenants))
+        build(env, tables, settings, Lives(tenants, settings.draft_lead_ms))
         run(
             place,
             lambda: env.execute_async(f"holdfast {NAME}"),

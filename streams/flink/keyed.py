@@ -9,6 +9,7 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext, TimerServic
 from pyflink.datastream.state import ValueStateDescriptor
 
 from operators.lifecycle import Lifecycle, Settled, UserState
+from schemas.decision import DraftRequest
 from schemas.errors import UnavailableError
 from schemas.topics import REJECTED
 from streams import flow
@@ -28,8 +29,9 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
     A timer stands at the user's next change and nowhere else.
     """
 
-    def __init__(self, tenants: Tenants, in_thread: bool = True) -> None:
+    def __init__(self, tenants: Tenants, lead_ms: int = 0, in_thread: bool = True) -> None:
         self._tenants = tenants
+        self._lead_ms = lead_ms
         self._in_thread = in_thread
         self._watermark_ms: int | None = None
         self._detected_ms = 0.0
@@ -50,9 +52,9 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
             return
         timers = ctx.timer_service()
         life, state = self._life(user), self._load()
-        after, settled = flow.step(life, state, value, timers.current_watermark())
+        after, found = flow.step(life, state, value, timers.current_watermark())
         self._keep(life, state, after, timers)
-        yield from _published(settled, time.time() * 1000)
+        yield from _published(found, time.time() * 1000)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
         """The watermark has reached the last millisecond before a boundary at which something changes."""
@@ -62,12 +64,12 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
             # Every timer that one watermark lets fire was detected when the first of them fired.
             self._watermark_ms, self._detected_ms = watermark_ms, time.time() * 1000
         life, state = self._life(ctx.get_current_key()), self._load()
-        after, settled = life.wake(state, watermark_ms)
+        after, found = life.wake(state, watermark_ms)
         self._keep(life, state, after, timers)
-        yield from _published(settled, self._detected_ms)
+        yield from _published(found, self._detected_ms)
 
     def _life(self, user: str) -> Lifecycle:
-        return flow.lifecycle(user, self._tenants)
+        return flow.lifecycle(user, self._tenants, self._lead_ms)
 
     def _load(self) -> UserState:
         kept = self._state.value()
@@ -86,6 +88,7 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
             timers.register_event_time_timer(new)
 
 
-def _published(settled: Iterable[Settled], detected_ms: float) -> Iterator[Row]:
-    for one in settled:
-        yield Row(*flow.settle(one, detected_ms, time.time() * 1000))
+def _published(found: Iterable[Settled | DraftRequest], detected_ms: float) -> Iterator[Row]:
+    for one in found:
+        for out in flow.settle(one, detected_ms, time.time() * 1000):
+            yield Row(*out)

@@ -20,8 +20,8 @@ from schemas.events import Account, Event, Login, Replay, Support, Usage
 
 VERBS = ("start", "step", "due", "wake")
 HOUR_MS = 3_600_000
-CONFIG = {"key": "acme/u1"}
-"""Values for the fields that an operator's configuration requires, by their names."""
+CONFIG = {"key": "acme/u1", "lead_ms": 600_000}
+"""Values for the fields of an operator's configuration, by their names."""
 
 
 def _modules() -> list[ModuleType]:
@@ -39,8 +39,8 @@ def _operators() -> list[type[Any]]:
 
 
 def _made(operator: type[Any]) -> Any:
-    required = msgspec.structs.fields(operator)
-    return operator(**{field.name: CONFIG[field.name] for field in required if field.required})
+    fields = msgspec.structs.fields(operator)
+    return operator(**{field.name: CONFIG[field.name] for field in fields if field.name in CONFIG})
 
 
 def _events(seed: int) -> list[Event]:

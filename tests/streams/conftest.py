@@ -19,6 +19,7 @@ from streams.settings import Settings
 # Not the defaults: a stack that somebody runs on this machine is left alone.
 PORTS = {"broker_port": 19292, "controller_port": 19293, "flink_port": 19281}
 HOUR_MS = 3_600_000
+LEAD_MS = 600_000
 _WAIT_S = 240.0
 # Event time never goes back on a running job, so each history begins after the one before.
 _begins = itertools.count(1_600_000_000_000, 200 * 24 * HOUR_MS)
@@ -41,7 +42,7 @@ class InMemory:
     """The engine of dry runs."""
 
     def __init__(self) -> None:
-        self.engine = Memory(now_ms=1_800_000_000_000)
+        self.engine = Memory(now_ms=1_800_000_000_000, lead_ms=LEAD_MS)
 
     def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
         self.engine.send(topic, key, value)
@@ -112,6 +113,7 @@ def on_flink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnFlink]:
     settings = Settings(
         work_dir=work_dir,
         parallelism=1,
+        draft_lead_ms=LEAD_MS,
         checkpoint_interval_ms=1000,
         **PORTS,  # type: ignore[arg-type]  # each is an int
     )

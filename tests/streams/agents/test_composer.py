@@ -2,65 +2,23 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
-from inference.client import Generation
 from operators import templates
 from schemas.decision import Crossing, Decision
 from schemas.errors import BreakerOpen, DeadlineExceeded, HoldfastError, UnavailableError
 from schemas.events import Account, Event, Login, Usage
 from schemas.tenant import Tenant
 from schemas.vocabulary import Cause, HeldBy, Locale, Outcome, Reason, Rung, Strategy, Tier
+from streams.agents.author import Author
 from streams.agents.composer import Composer
-from streams.store import User
+from streams.agents.segments import Segments
 from streams.tenants import Tenants
+from tests.streams.agents.fakes import NOW, Clock, Model, Store
 
 HOUR_MS = 3_600_000
 AT = 1_700_000_000_000
-NOW = 1_800_000_000_000.0
-GOOD = "Hi {{name}}, we would like {{product}} to be worth your while. Just reply if we can help."
-
-
-class Clock:
-    """Says `now_ms`, which only the test moves."""
-
-    def __init__(self) -> None:
-        self.now_ms = NOW
-
-    def __call__(self) -> float:
-        return self.now_ms
-
-
-class Store:
-    """Answers with one user, after `takes_ms`, or not at all."""
-
-    def __init__(self, clock: Clock, *events: Event, account: Account | None = None) -> None:
-        self.clock, self.found = clock, User(events=events, account=account)
-        self.takes_ms = 2.0
-        self.down = False
-        self.asked: list[tuple[str, int]] = []
-
-    async def user(self, key: str, as_of_ms: int) -> User:
-        self.asked.append((key, as_of_ms))
-        self.clock.now_ms += self.takes_ms
-        if self.down:
-            raise UnavailableError("Redis does not answer")
-        return self.found
-
-
-class Model:
-    """Writes `text`, or fails with it where it is an error."""
-
-    def __init__(self, clock: Clock, text: str | HoldfastError = GOOD) -> None:
-        self.clock, self.text = clock, text
-        self.asked: list[tuple[str, float]] = []
-
-    async def generate(self, prompt: str, deadline_ms: float) -> Generation:
-        self.asked.append((prompt, deadline_ms))
-        self.clock.now_ms += 11.0
-        if isinstance(self.text, HoldfastError):
-            raise self.text
-        return Generation(text=self.text, model="holdfast-nano", model_version="3")
 
 
 class Bench:
@@ -72,23 +30,29 @@ class Bench:
         self.model = Model(self.clock)
         self.tenants = Tenants({"acme": Tenant(product="Acme Cloud")})
 
-    def compose(self, crossing: Crossing) -> Decision:
-        composer = Composer(
-            users=self.store,
+        self.segments = Segments(self.model, self.clock)
+        self.composer = Composer(
+            author=Author(self.store, self.tenants),
             model=self.model,
-            tenants=self.tenants,
+            segments=self.segments,
             budget_ms=50,
             publish_margin_ms=10,
             clock=self.clock,
         )
-        return asyncio.run(composer.compose(crossing))
+
+    def compose(self, crossing: Crossing) -> Decision:
+        return asyncio.run(self.composer.compose(crossing))
 
 
 ANN = Account(event_id="a1", tenant="acme", user_id="u/1", ts=AT - HOUR_MS, name="Ann", plan="pro")
 
 
 def crossing(
-    cause: Cause = Cause.DECLINE, account: Account | None = ANN, detected_ms: float = NOW - 5
+    cause: Cause = Cause.DECLINE,
+    account: Account | None = ANN,
+    detected_ms: float = NOW - 5,
+    recent: int = 6,
+    no_draft: str = "",
 ) -> Crossing:
     return Crossing(
         id="c1",
@@ -99,10 +63,11 @@ def crossing(
         from_tier=Tier.MEDIUM,
         to_tier=Tier.HIGH,
         activity=28.6,
-        recent=6,
+        recent=recent,
         prior=69,
         usual=21.0,
         account=account,
+        no_draft=no_draft,
         detected_ms=detected_ms,
     )
 
@@ -192,7 +157,7 @@ def test_the_events_of_the_last_30_days_give_the_reason() -> None:
         )
         for n in range(1, 15)
     ]
-    assert Bench(*failing).compose(crossing()).reason is Reason.ERRORS
+    assert Bench(*failing).compose(crossing(recent=14)).reason is Reason.ERRORS
 
 
 def test_without_redis_the_crossing_s_own_counts_do() -> None:
@@ -222,14 +187,62 @@ def test_the_boundary_itself_is_outside_and_a_risk_event_inside() -> None:
 
 def test_warming_up_has_one_script_written_with_time_to_spare() -> None:
     bench = Bench()
-    composer = Composer(
-        users=bench.store,
-        model=bench.model,
-        tenants=bench.tenants,
-        budget_ms=50,
-        publish_margin_ms=10,
-        clock=bench.clock,
-    )
-    asyncio.run(composer.warm_up())
+    asyncio.run(bench.composer.warm_up())
     ((_, deadline_ms),) = bench.model.asked
     assert deadline_ms == NOW + 10_000
+
+
+def test_a_sequence_that_lags_is_not_told() -> None:
+    lagging = [Login(event_id="e1", tenant="acme", user_id="u/1", ts=AT - HOUR_MS)]
+    bench = Bench(*lagging)
+    bench.compose(crossing(recent=2))
+    bench.compose(crossing(recent=1))
+    (first, _), (second, _) = bench.model.asked
+    assert "logins_7d=no" in first and "logins_7d=yes" in second
+
+
+def test_the_model_is_not_asked_while_it_is_slower_than_the_time_left_and_again_after_a_while() -> None:
+    bench = Bench()
+    bench.model.text, bench.model.takes_ms = DeadlineExceeded("late"), 36.0
+    asked = []
+    for _ in range(60):
+        before = len(bench.model.asked)
+        decision = bench.compose(crossing(detected_ms=bench.clock.now_ms - 2))
+        asked.append(len(bench.model.asked) > before)
+        assert decision.script is not None and decision.script.rung is Rung.TEMPLATE
+    assert 0 < sum(asked[20:]) < 20
+    assert "not asked" in decision.fallbacks[Rung.LIVE] or asked[-1]
+
+
+def test_each_rung_above_says_why_it_gave_nothing() -> None:
+    bench = Bench()
+    bench.model.text = UnavailableError("no Triton")
+    decision = bench.compose(crossing(no_draft="asked for, and not there yet"))
+    assert decision.fallbacks == {
+        Rung.LIVE: "UnavailableError: no Triton",
+        Rung.DRAFT: "asked for, and not there yet",
+        Rung.SEGMENT: "none is ready",
+    }
+
+
+async def test_a_segment_s_script_is_written_once_and_filled_in_for_each_of_its_users() -> None:
+    bench = Bench()
+    live, bench.model.text = bench.model.text, UnavailableError("no Triton")
+    await bench.composer.compose(crossing())
+    bench.model.text = live
+    writing = asyncio.create_task(bench.segments.write_for_ever())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    writing.cancel()
+    bench.model.text = UnavailableError("no Triton again")
+    bench.clock.now_ms += 5_000
+    ben = msgspec.structs.replace(ANN, name="Ben")
+    decision = await bench.composer.compose(crossing(account=ben, detected_ms=bench.clock.now_ms))
+    script = decision.script
+    assert script is not None and script.rung is Rung.SEGMENT
+    assert script.text.startswith("Hi Ben, we would like Acme Cloud")
+    assert (script.model, script.model_version) == ("holdfast-nano", "3")
+    assert script.age_ms >= 5_000
+    other = msgspec.structs.replace(ANN, plan="free")
+    decision = await bench.composer.compose(crossing(account=other, detected_ms=bench.clock.now_ms))
+    assert decision.script is not None and decision.script.rung is Rung.TEMPLATE

@@ -8,12 +8,14 @@ import pytest
 
 from schemas.codec import MAX_EVENT_BYTES, encode
 from schemas.deadletter import DeadLetter
-from schemas.decision import Decision
-from schemas.events import Event, Login
-from schemas.vocabulary import HeldBy, Outcome
+from schemas.decision import Decision, Draft, DraftRequest
+from schemas.events import Event, Login, Replay
+from schemas.vocabulary import HeldBy, Locale, Outcome, Reason, Rung
 from streams.batch import recompute
 from streams.flink.rest import Rest
-from tests.streams.conftest import Engine, History, OnFlink
+from tests.streams.conftest import LEAD_MS, Engine, History, OnFlink
+
+DAY_MS = 86_400_000
 
 
 def login(**changes: object) -> bytes:
@@ -78,6 +80,51 @@ def test_each_bad_record_ends_as_a_dead_letter_and_the_job_goes_on(engine: Engin
     assert {letter.topic for _, letter in letters} == {"events.usage"}
     assert all(letter.reason for _, letter in letters)
     check(engine, "after-bad", events, until_ms)
+
+
+def test_a_draft_that_was_asked_for_is_published_at_its_crossing(engine: Engine, history: History) -> None:
+    """From the request before to the decision, with the drafter's answer in between."""
+    events, _ = history("drafted", 3)
+    last_ms = max(event.ts for event in events)
+    live = [msgspec.structs.replace(event, replay=Replay(until=last_ms)) for event in events]
+    send_all(engine, live)
+    silent_ms = last_ms + DAY_MS
+    foreseen = recompute(map(encode, live), silent_ms + 30 * DAY_MS).decisions
+    first = next(one for one in foreseen if one.at > silent_ms)
+    engine.carry_on(first.at - LEAD_MS + 1)
+    requests = [
+        msgspec.json.decode(value, type=DraftRequest) for _, value in engine.published("drafts.requests")
+    ]
+    (request,) = [one for one in requests if one.crossing.id == first.id]
+    assert request.crossing.to_tier is first.to_tier and request.crossing.at == first.at
+
+    draft = Draft(
+        id=first.id,
+        tenant=first.tenant,
+        user_id=first.user_id,
+        at=first.at,
+        asked_at=request.asked_at,
+        reason=Reason.USAGE_DROP,
+        text="Hi, how are you?",
+        locale=Locale.EN,
+        model="holdfast-nano",
+        model_version="7",
+        written_ms=1.0,
+    )
+    key = draft.key.encode()
+    engine.send("drafts", key, b"no draft")
+    engine.send("drafts", key, encode(draft))
+    engine.carry_on(first.at - 1000)
+    engine.carry_on(first.at)
+    decision = decided(engine, "drafted")[first.id]
+    assert decision.outcome is Outcome.SENT
+    assert decision.script is not None
+    assert (decision.script.text, decision.script.rung) == (draft.text, Rung.DRAFT)
+    assert (decision.script.model, decision.script.model_version) == ("holdfast-nano", "7")
+    sent = [msgspec.json.decode(value, type=Decision).id for _, value in engine.published("interventions")]
+    assert first.id in sent
+    dead = [msgspec.json.decode(value, type=DeadLetter) for _, value in engine.published("events.rejected")]
+    assert [letter.value for letter in dead if letter.topic == "drafts"] == [b"no draft"]
 
 
 @pytest.mark.real

@@ -1,46 +1,37 @@
-"""The composer's process: from `crossings` to `decisions` and, what is sent, `interventions`.
+"""A process between topics: reads one, works on several records at once, publishes what comes of them.
 
 On aiokafka itself. Faust 0.15.3 was measured on this path: of 1,300 crossings it lost one at a start under
 load (what it has fetched when partitions are assigned anew it drops, and then commits over the gap), and
 its hop took 2.9 ms at p50 and 8.7 ms at p99 where aiokafka's took 1.6 and 4.5, at 100 records/s.
 
-Several crossings are worked on at once. An offset is committed when everything up to it has been
-published: what a crash leaves undone is done again and gives the same id.
+An offset is committed when everything up to it has been published: what a crash leaves undone is done again
+and gives the same id.
 """
 
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
-import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas.codec import encode
 from schemas.deadletter import DeadLetter
-from schemas.decision import Crossing, Decision
-from schemas.errors import HoldfastError, UnavailableError
-from schemas.topics import CROSSINGS, DECISIONS, INTERVENTIONS, REJECTED
-from schemas.vocabulary import Outcome
-from streams.agents import COMPOSER_GROUP
-from streams.agents.composer import Composer
+from schemas.errors import UnavailableError
+from schemas.topics import REJECTED, Topic
+from streams.flow import Out
 from streams.settings import Settings
-from streams.store import UserStore
 
-DECISIONS_GROUP = "holdfast-latest-decision"
-AT_ONCE = 16
-"""Crossings that are composed at the same time."""
-_SESSION_MS = 10_000  # after a crash nobody takes over before it has passed
+SESSION_MS = 10_000
+"""After a crash nobody takes over before it has passed."""
 _COMMIT_S, _RETRY_S, _FINISH_S = 0.5, 1.0, 5.0
-_KEEP_BATCH, _KEEP_TIMEOUT_S = 500, 2.0
 
 logger = logging.getLogger(__name__)
 
-_crossings = msgspec.json.Decoder(Crossing)
+Work = Callable[[bytes], Awaitable[Iterable[Out]]]
 
 
 class Progress:
@@ -70,18 +61,20 @@ class Progress:
         return {at: min(self._under_way[at], default=after) for at, after in self._next.items()}
 
 
-class App(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
-    """The composer between its topics."""
+class Agent(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """The consumer of `topic` in `group`: `work` makes the records to publish of each record's value."""
 
-    def __init__(self, settings: Settings, composer: Composer) -> None:
-        self._composer = composer
+    def __init__(self, settings: Settings, topic: Topic, group: str, work: Work, at_once: int) -> None:
+        self._topic = topic
+        self._work = work
+        self._at_once = at_once
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=settings.bootstrap_servers,
-            group_id=COMPOSER_GROUP,
+            group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            session_timeout_ms=_SESSION_MS,
-            max_partition_fetch_bytes=CROSSINGS.max_bytes,
+            session_timeout_ms=SESSION_MS,
+            max_partition_fetch_bytes=topic.max_bytes,
         )
         # Without idempotence: after a long outage its numbering would not let the producer go on.
         self._producer = AIOKafkaProducer(
@@ -92,11 +85,11 @@ class App(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no t
         self._working: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Composes until it is cancelled."""
+        """Works until it is cancelled."""
         committing = None
         try:
             await self._producer.start()
-            self._consumer.subscribe([CROSSINGS.name], listener=self)
+            self._consumer.subscribe([self._topic.name], listener=self)
             await self._consumer.start()
             committing = asyncio.create_task(self._commit_for_ever())
             await self._consume()
@@ -108,7 +101,7 @@ class App(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no t
             await self._producer.stop()
 
     async def _consume(self) -> None:
-        free = asyncio.Semaphore(AT_ONCE)
+        free = asyncio.Semaphore(self._at_once)
 
         def done(task: asyncio.Task[None]) -> None:
             self._working.discard(task)
@@ -123,20 +116,18 @@ class App(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no t
 
     async def _handle(self, record: Any) -> None:
         try:
-            decision = await self._composer.compose(_crossings.decode(record.value or b""))
-        except Exception as error:  # whatever is wrong with one crossing, the others go on
-            logger.error("a crossing cannot be composed: %r", error)
-            await self._publish({REJECTED.name: encode(_dead(record, error))}, record.key)
-        else:
-            published = encode(decision)
-            await self._publish(dict.fromkeys(_topics(decision), published), record.key)
+            outs = await self._work(record.value or b"")
+        except Exception as error:  # whatever is wrong with one record, the others go on
+            logger.error("a record of %s cannot be worked on: %r", self._topic.name, error)
+            outs = [Out(REJECTED.name, record.key, encode(_dead(record, error)))]
+        await self._publish(outs)
         self._progress.end(TopicPartition(record.topic, record.partition), record.offset)
 
-    async def _publish(self, records: dict[str, bytes], key: bytes | None) -> None:
+    async def _publish(self, outs: Iterable[Out]) -> None:
         """Publishes all of them, through every outage of the broker."""
         while True:
             try:
-                sent = [await self._producer.send(topic, value, key=key) for topic, value in records.items()]
+                sent = [await self._producer.send(topic, value, key=key) for topic, key, value in outs]
                 await asyncio.gather(*sent)
                 return
             except KafkaError as error:
@@ -164,7 +155,7 @@ class App(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no t
         await self._commit()
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Partitions are about to go to another composer, or to come back."""
+        """Partitions are about to go to another process, or to come back."""
         await self._finish()
         self._progress.forget(revoked)
 
@@ -173,61 +164,13 @@ class App(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no t
         self._committed = {}
 
 
-async def keep_decisions(settings: Settings) -> None:
-    """Copies each user's latest decision to Redis until cancelled. An outage of Redis delays nobody else."""
-    store = UserStore(settings.redis_url, timeout_s=_KEEP_TIMEOUT_S)
-    consumer = AIOKafkaConsumer(
-        DECISIONS.name,
-        bootstrap_servers=settings.bootstrap_servers,
-        group_id=DECISIONS_GROUP,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        session_timeout_ms=_SESSION_MS,
-    )
-    try:
-        await consumer.start()
-        async for latest in _batches(consumer):
-            await _until_available(partial(store.put_decisions, latest))
-            try:
-                await consumer.commit()
-            except KafkaError as error:  # they are written again, which changes nothing
-                logger.warning("cannot commit: %r", error)
-    finally:
-        await consumer.stop()
-        await store.close()
-
-
-async def _batches(consumer: AIOKafkaConsumer) -> AsyncIterator[dict[str, bytes]]:
-    while True:
-        found = await consumer.getmany(timeout_ms=1000, max_records=_KEEP_BATCH)
-        records = [record for of_partition in found.values() for record in of_partition]
-        if records:
-            yield {r.key.decode(): r.value for r in records if r.key is not None and r.value is not None}
-
-
-async def _until_available(write: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            return await write()
-        except UnavailableError as error:
-            logger.warning("%s", error)
-            await asyncio.sleep(_RETRY_S)
-
-
-async def serve(settings: Settings, composer: Composer) -> None:
-    """Composes, and keeps the latest decisions, until SIGTERM or SIGINT.
+async def serve(bootstrap_servers: str, parts: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Runs all parts of a process until SIGTERM or SIGINT.
 
     Raises:
         UnavailableError: the broker is not there, or is lost for good.
     """
-    try:
-        await composer.warm_up()
-    except HoldfastError as error:
-        logger.warning("scripts come from templates for now: %s", error)
-    tasks = [
-        asyncio.create_task(App(settings, composer).run()),
-        asyncio.create_task(keep_decisions(settings)),
-    ]
+    tasks = [asyncio.create_task(part) for part in parts]
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lambda: [task.cancel() for task in tasks])
@@ -235,17 +178,12 @@ async def serve(settings: Settings, composer: Composer) -> None:
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks)
     except KafkaError as error:
-        raise UnavailableError(f"Kafka at {settings.bootstrap_servers} does not answer: {error}") from error
+        raise UnavailableError(f"Kafka at {bootstrap_servers} does not answer: {error}") from error
     finally:
         for task in tasks:
             if not task.cancelling():  # a second time would break off what it still has to finish
                 task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _topics(decision: Decision) -> list[str]:
-    sent = decision.outcome is Outcome.SENT
-    return [DECISIONS.name, INTERVENTIONS.name] if sent else [DECISIONS.name]
 
 
 def _dead(record: Any, error: Exception) -> DeadLetter:

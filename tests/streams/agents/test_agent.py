@@ -2,7 +2,7 @@
 
 from aiokafka import TopicPartition
 
-from streams.agents.app import Progress
+from streams.agents.agent import Progress
 
 A, B = TopicPartition("crossings", 0), TopicPartition("crossings", 1)
 

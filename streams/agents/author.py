@@ -1,0 +1,92 @@
+"""What a script's author is told of a user: read from Redis, reduced to features, worded as a profile."""
+
+import time
+from typing import Protocol
+
+from inference.client import Generation
+from operators import encode, features
+from schemas.decision import Crossing
+from schemas.errors import UnavailableError
+from schemas.profile import Profile
+from schemas.vocabulary import Cause, Tier
+from streams.store import User
+from streams.tenants import Tenants
+
+
+class Model(Protocol):
+    """Writes scripts, as `inference.client.ScriptModel` does."""
+
+    async def generate(self, prompt: str, deadline_ms: float) -> Generation:
+        """A Mustache template before `deadline_ms` (epoch ms), or a GenerationError or UnavailableError."""
+        ...
+
+
+class Users(Protocol):
+    """Knows users' events and accounts, or raises UnavailableError."""
+
+    async def user(self, key: str, as_of_ms: int) -> User:
+        """The user's 30 days up to `as_of_ms`."""
+        ...
+
+
+def now_ms() -> float:
+    """The time, epoch ms."""
+    return time.time() * 1000
+
+
+class Author:
+    """Makes profiles of users at their crossings. Redis is not needed for one, but makes it richer."""
+
+    def __init__(self, users: Users, tenants: Tenants) -> None:
+        self._users = users
+        self._tenants = tenants
+
+    async def read(self, crossing: Crossing) -> User:
+        """The user as Redis has them at the crossing; without events where Redis does not answer."""
+        try:
+            return await self._users.user(f"{crossing.tenant}/{crossing.user_id}", _as_of_ms(crossing) - 1)
+        except UnavailableError:
+            return User(events=(), account=None)  # the crossing's own counts will do
+
+    def profile(self, crossing: Crossing, user: User) -> Profile:
+        """The profile at the crossing, of a sequence that is complete, else of the crossing's counts alone.
+
+        A sequence that lags, or has lost something, would put wrong numbers into a script.
+        """
+        if not self.is_complete(crossing, user):
+            user = User(events=(), account=user.account)
+        return encode.profile(
+            _features(crossing, user),
+            tenant_id=crossing.tenant,
+            tenant=self._tenants.of(crossing.tenant),
+            tier=crossing.to_tier,
+            account=crossing.account or user.account,
+        )
+
+    @staticmethod
+    def is_complete(crossing: Crossing, user: User) -> bool:
+        """Whether the sequence has just the active hours of the last week that the stream has counted."""
+        at_boundary = crossing.cause is not Cause.RISK  # only there are hours panes
+        return not at_boundary or _features(crossing, user).hours_seen_7d == crossing.recent
+
+    def nobody(self) -> Profile:
+        """A profile to try the model with."""
+        found = features.compute((), account=None, as_of_ms=0, recent=0, prior=1, usual=1.0)
+        tenant = self._tenants.of("nobody")
+        return encode.profile(found, tenant_id="nobody", tenant=tenant, tier=Tier.CRITICAL, account=None)
+
+
+def _as_of_ms(crossing: Crossing) -> int:
+    """A risk crossing's own event counts; the boundary of a decline or rise is outside."""
+    return crossing.at + (crossing.cause is Cause.RISK)
+
+
+def _features(crossing: Crossing, user: User) -> features.Features:
+    return features.compute(
+        user.events,
+        account=crossing.account or user.account,
+        as_of_ms=_as_of_ms(crossing),
+        recent=crossing.recent,
+        prior=crossing.prior,
+        usual=crossing.usual,
+    )

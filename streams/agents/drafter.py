@@ -1,0 +1,147 @@
+"""Writes scripts ahead of their crossings: a request in, a draft out, or none.
+
+Nobody waits here, so the model gets time, the sequence may catch up, and what the guard refuses is written
+again. What is nearest to its crossing goes first. A request whose time has passed is dropped: at the crossing
+another rung was taken. One draft at a time is written, so that the live rung need not wait for many.
+"""
+
+import asyncio
+import heapq
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from itertools import count
+
+from inference.client import Generation
+from inference.prompt import prompt
+from operators.ladder import Taken, settle
+from schemas.decision import Draft, DraftRequest
+from schemas.errors import BreakerOpen, DeadlineExceeded, GenerationError, UnavailableError
+from schemas.vocabulary import Rung
+from streams.agents.author import Author, Model, now_ms
+from streams.store import User
+
+AT_ONCE = 1
+"""Scripts that are written at the same time: the small model takes one after the other anyway."""
+TRIES = 3
+PATIENCE_MS = 2_000
+"""How long the model may take for one script."""
+_CATCH_UP_S, _CATCH_UPS = 0.5, 6
+"""The pause before a sequence that is not complete is read again, and how often that is done."""
+_PAUSE_S = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+class Turns:
+    """Lets so many in at once, the most urgent of those who wait first.
+
+    >>> async def order():
+    ...     turns, found = Turns(1), []
+    ...     async def take(urgency):
+    ...         async with turns.turn(urgency):
+    ...             found.append(urgency)
+    ...             await asyncio.sleep(0)
+    ...     await asyncio.gather(take(3), take(2), take(1))
+    ...     return found
+    >>> asyncio.run(order())
+    [3, 1, 2]
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._free = at_once
+        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._number = count()
+
+    @asynccontextmanager
+    async def turn(self, urgency: float) -> AsyncIterator[None]:
+        """Waits for a turn; the lowest `urgency` is let in first."""
+        if self._free:
+            self._free -= 1
+        else:
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            heapq.heappush(self._waiting, (urgency, next(self._number), turn))
+            await turn
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        while self._waiting:
+            turn = heapq.heappop(self._waiting)[2]
+            if not turn.done():  # cancelled while it waited
+                turn.set_result(None)
+                return
+        self._free += 1
+
+
+class Drafter:
+    """Writes drafts; may be asked for several at once."""
+
+    def __init__(self, author: Author, model: Model, clock: Callable[[], float] = now_ms) -> None:
+        self._author = author
+        self._model = model
+        self._clock = clock
+        self._turns = Turns(AT_ONCE)
+
+    async def draft(self, request: DraftRequest) -> Draft:
+        """The script for the crossing that `request` foresees.
+
+        Raises:
+            DeadlineExceeded: the crossing's time has come.
+            GenerationError: the model wrote nothing that may be sent.
+        """
+        crossing = request.crossing
+        user = await self._complete(request)
+        profile = self._author.profile(crossing, user)
+        refused = "nothing was written"
+        for _ in range(TRIES):
+            try:
+                made = await self._written(request, prompt(profile))
+            except DeadlineExceeded as error:
+                self._check_time(request)
+                refused = str(error)
+                continue
+            settled = settle(profile, [(Rung.DRAFT, made.text)])
+            if isinstance(settled, Taken) and settled.rung is Rung.DRAFT:
+                return Draft(
+                    id=crossing.id,
+                    tenant=crossing.tenant,
+                    user_id=crossing.user_id,
+                    at=crossing.at,
+                    asked_at=request.asked_at,
+                    reason=profile.reason,
+                    text=settled.text,
+                    locale=profile.locale,
+                    model=made.model,
+                    model_version=made.model_version,
+                    written_ms=self._clock(),
+                )
+            refused = settled.fallbacks[Rung.DRAFT]
+        raise GenerationError(f"{TRIES} scripts in turn may not be sent, the last for {refused}")
+
+    async def _written(self, request: DraftRequest, asked: str) -> Generation:
+        """What the model writes, through its outages, in this request's turn."""
+        while True:
+            async with self._turns.turn(request.crossing.at):
+                self._check_time(request)
+                try:
+                    return await self._model.generate(asked, self._clock() + PATIENCE_MS)
+                except (BreakerOpen, UnavailableError) as error:
+                    logger.warning("no drafts for now: %s", error)
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _complete(self, request: DraftRequest) -> User:
+        """The user's sequence, once it is complete; as it is where that does not come about."""
+        for _ in range(_CATCH_UPS):
+            user = await self._author.read(request.crossing)
+            if self._author.is_complete(request.crossing, user):
+                break
+            self._check_time(request)
+            await asyncio.sleep(_CATCH_UP_S)
+        return user
+
+    def _check_time(self, request: DraftRequest) -> None:
+        if self._clock() >= request.crossing.at:
+            raise DeadlineExceeded("the crossing's time has come")

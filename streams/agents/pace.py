@@ -1,0 +1,40 @@
+"""How long the model takes these days: whether asking it is worth a try in the time that is left."""
+
+_MEAN, _SPREAD, _WIDTH = 1 / 8, 1 / 4, 2.0
+_FORGET = 0.95
+
+
+class Pace:
+    """What nearly all calls stay within, by running mean and deviation as TCP keeps them (RFC 6298).
+
+    >>> pace = Pace()
+    >>> for took_ms in (20.0, 24.0, 22.0) * 10:
+    ...     pace.took(took_ms)
+    >>> pace.fits(40.0), pace.fits(10.0)
+    (True, False)
+    """
+
+    def __init__(self) -> None:
+        self._mean_ms = 0.0
+        self._spread_ms = 0.0
+
+    @property
+    def expected_ms(self) -> float:
+        """What a call should be given; 0 while nothing is known."""
+        return self._mean_ms + _WIDTH * self._spread_ms
+
+    def took(self, ms: float) -> None:
+        """A call took that long, or was given up after it."""
+        self._spread_ms += _SPREAD * (abs(ms - self._mean_ms) - self._spread_ms)
+        self._mean_ms += _MEAN * (ms - self._mean_ms)
+
+    def fits(self, left_ms: float) -> bool:
+        """Whether a call is likely to be answered in `left_ms`.
+
+        Each no makes the next one less likely: what was slow is tried again after a while.
+        """
+        if left_ms >= self.expected_ms:
+            return True
+        self._mean_ms *= _FORGET
+        self._spread_ms *= _FORGET
+        return False

@@ -1,0 +1,40 @@
+"""Whether records tell the truth about who wrote their script: each rung leaves traces that no other does."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from operators import templates
+from schemas.decision import Decision, Draft, Script
+from schemas.vocabulary import Rung
+
+
+def untrue(decisions: Iterable[Decision], drafts: Mapping[str, Draft]) -> Iterator[str]:
+    """What is wrong, decision by decision; `drafts` are those on their topic, by the id of the crossing."""
+    for decision in decisions:
+        if decision.script is not None:
+            problem = _problem(decision, decision.script, drafts.get(decision.id))
+            if problem:
+                yield f"{decision.id} says {decision.script.rung}, and {problem}"
+
+
+def _problem(decision: Decision, script: Script, draft: Draft | None) -> str:
+    by_people = (script.model, script.model_version) == (templates.MODEL, templates.VERSION)
+    if by_people != (script.rung is Rung.TEMPLATE):
+        return f"its author is {script.model} {script.model_version}"
+    above = set(list(Rung)[: list(Rung).index(script.rung)])
+    if script.rung is Rung.DRAFT:
+        if draft is None:
+            return "there is no draft"
+        if (draft.text, draft.model_version) != (script.text, script.model_version):
+            return "the draft has another text or author"
+        above = {Rung.LIVE}
+    elif "model" not in decision.timing.steps:
+        return "nobody composed it"
+    if set(decision.fallbacks) != above:
+        return f"it names other rungs above it: {', '.join(sorted(decision.fallbacks)) or 'none'}"
+    in_passing = script.rung in (Rung.LIVE, Rung.TEMPLATE)
+    taken_ms = decision.timing.published_ms - decision.timing.detected_ms
+    if script.rung is Rung.SEGMENT and script.age_ms <= 0:
+        return "it is not older than its crossing"
+    if in_passing and script.age_ms > taken_ms + 1:
+        return f"it is {script.age_ms:.0f} ms old, though only {taken_ms:.0f} ms passed"
+    return ""

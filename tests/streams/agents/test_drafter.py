@@ -1,0 +1,107 @@
+"""From a request to its draft, with a store, a model and a clock of the test's own."""
+
+import pytest
+
+from inference.client import Generation
+from schemas.decision import Crossing, DraftRequest
+from schemas.errors import BreakerOpen, DeadlineExceeded, GenerationError
+from schemas.events import Account, Login
+from schemas.tenant import Tenant
+from schemas.vocabulary import Cause, Locale, Reason, Tier
+from streams.agents import drafter as drafting
+from streams.agents.author import Author
+from streams.agents.drafter import TRIES, Drafter
+from streams.store import User
+from streams.tenants import Tenants
+from tests.streams.agents.fakes import GOOD, NOW, Clock, Model, Store
+
+AT = int(NOW) + 300_000
+HOUR_MS = 3_600_000
+LOGIN = Login(event_id="e1", tenant="acme", user_id="u1", ts=AT - HOUR_MS)
+
+
+def request(recent: int = 0, at: int = AT) -> DraftRequest:
+    crossing = Crossing(
+        id="c1",
+        tenant="acme",
+        user_id="u1",
+        cause=Cause.DECLINE,
+        at=at,
+        from_tier=Tier.MEDIUM,
+        to_tier=Tier.HIGH,
+        activity=28.6,
+        recent=recent,
+        prior=69,
+        usual=21.0,
+        account=Account(event_id="a1", tenant="acme", user_id="u1", ts=1, name="Ann"),
+    )
+    return DraftRequest(crossing=crossing, asked_at=at - 300_001)
+
+
+class Bench:
+    """A drafter with all that it asks."""
+
+    def __init__(self, *events: Login) -> None:
+        self.clock = Clock()
+        self.store = Store(self.clock, *events)
+        self.model = Model(self.clock)
+        tenants = Tenants({"acme": Tenant(product="Acme Cloud")})
+        self.drafter = Drafter(Author(self.store, tenants), self.model, self.clock)
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drafting, "_CATCH_UP_S", 0)
+    monkeypatch.setattr(drafting, "_PAUSE_S", 0)
+
+
+async def test_a_draft_is_whole_and_bound_to_its_request() -> None:
+    bench = Bench()
+    draft = await bench.drafter.draft(request())
+    assert draft.text == "Hi Ann, we would like Acme Cloud to be worth your while. Just reply if we can help."
+    assert (draft.id, draft.key, draft.at, draft.asked_at) == ("c1", "acme/u1", AT, AT - 300_001)
+    assert (draft.locale, draft.reason) == (Locale.EN, Reason.INACTIVE)
+    assert (draft.model, draft.model_version) == ("holdfast-nano", "3")
+    assert draft.written_ms == bench.clock.now_ms
+
+
+async def test_what_the_guard_refuses_is_written_again_and_at_last_given_up() -> None:
+    bench = Bench()
+    bench.model.text = "Hi {{name}}, we give you 90% off for ever, just reply."
+    with pytest.raises(GenerationError, match="may not be sent"):
+        await bench.drafter.draft(request())
+    assert len(bench.model.asked) == TRIES
+
+
+async def test_a_sequence_that_lags_is_waited_for() -> None:
+    bench = Bench()
+
+    async def later(key: str, as_of_ms: int) -> User:
+        bench.store.asked.append((key, as_of_ms))
+        return User(events=(LOGIN,) if len(bench.store.asked) == 3 else (), account=None)
+
+    bench.store.user = later  # type: ignore[method-assign]  # the test's own store
+    await bench.drafter.draft(request(recent=1))
+    assert len(bench.store.asked) == 3
+    ((prompt, _),) = bench.model.asked
+    assert "logins_7d=yes" in prompt
+
+
+async def test_an_outage_of_the_model_is_waited_out() -> None:
+    bench = Bench()
+    failures = [BreakerOpen("not asked"), BreakerOpen("not asked")]
+
+    async def generate(prompt: str, deadline_ms: float) -> Generation:
+        if failures:
+            raise failures.pop()
+        return Generation(text=GOOD, model="holdfast-nano", model_version="3")
+
+    bench.model.generate = generate  # type: ignore[method-assign]  # the test's own model
+    assert (await bench.drafter.draft(request())).text.startswith("Hi Ann")
+
+
+async def test_when_the_crossing_s_time_has_come_nothing_is_written() -> None:
+    bench = Bench()
+    with pytest.raises(DeadlineExceeded):
+        await bench.drafter.draft(request(at=int(NOW)))
+    assert bench.model.asked == []

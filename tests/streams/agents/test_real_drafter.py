@@ -1,0 +1,75 @@
+"""The drafter as `holdfast up` starts it, with the small model behind a real Triton."""
+
+import time
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from kafka import KafkaProducer
+
+from schemas.codec import encode
+from schemas.decision import Crossing, Draft, DraftRequest
+from schemas.events import Account
+from schemas.topics import DRAFT_REQUESTS, DRAFTS
+from schemas.vocabulary import Cause, Locale, Tier
+from streams.consumer import reading
+from streams.embedded import Stack
+from streams.settings import Settings
+
+pytestmark = pytest.mark.real
+_WAIT_S = 120.0
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    stack = Stack(Settings(work_dir=tmp_path_factory.mktemp("drafter")))
+    try:
+        yield stack.up(only=("broker", "redis", "triton", "drafter")).bootstrap_servers
+    finally:
+        stack.down(wipe=True)
+
+
+def request(user: str, locale: str, in_ms: int) -> DraftRequest:
+    now_ms = int(time.time() * 1000)
+    crossing = Crossing(
+        id=f"c-{user}",
+        tenant="acme",
+        user_id=user,
+        cause=Cause.DECLINE,
+        at=now_ms + in_ms,
+        from_tier=Tier.MEDIUM,
+        to_tier=Tier.HIGH,
+        activity=28.6,
+        recent=0,
+        prior=69,
+        usual=21.0,
+        account=Account(event_id="a1", tenant="acme", user_id=user, ts=1, name="Ann", locale=locale),
+    )
+    return DraftRequest(crossing=crossing, asked_at=now_ms)
+
+
+def test_each_request_in_time_is_answered_by_the_model(servers: str) -> None:
+    asked = {f"u{n}": request(f"u{n}", "zh-CN" if n % 2 else "en", 600_000) for n in range(12)}
+    passed = request("passed", "en", -1)
+    producer = KafkaProducer(bootstrap_servers=servers)
+    for one in (passed, *asked.values()):
+        producer.send(DRAFT_REQUESTS.name, key=f"acme/{one.crossing.user_id}".encode(), value=encode(one))
+    producer.close()
+
+    found: dict[str, Draft] = {}
+    until_s = time.monotonic() + _WAIT_S
+    with reading(servers, DRAFTS) as reader:
+        while len(found) < len(asked) - 2 and time.monotonic() < until_s:
+            for record in reader.poll():
+                draft = msgspec.json.decode(record.value or b"", type=Draft)
+                assert record.key == draft.key.encode()
+                found[draft.user_id] = draft
+    # The guard may refuse a script three times in turn, though seldom.
+    assert len(found) >= len(asked) - 2
+    assert passed.crossing.user_id not in found
+    for user, draft in found.items():
+        one = asked[user]
+        assert (draft.id, draft.at, draft.asked_at) == (one.crossing.id, one.crossing.at, one.asked_at)
+        assert draft.model == "holdfast-nano" and "{{" not in draft.text
+        han = any("\u4e00" <= character <= "\u9fff" for character in draft.text)
+        assert han == (draft.locale is Locale.ZH)

@@ -1,0 +1,76 @@
+"""A record that names a wrong rung is found out."""
+
+import itertools
+
+import msgspec
+import pytest
+
+from operators import templates
+from schemas.decision import Decision, Draft, Script, Timing
+from schemas.vocabulary import Cause, Locale, Outcome, Reason, Rung, Strategy, Tier
+from streams.truth import untrue
+
+TEXT = "Hi Ann, how are you?"
+DRAFT = Draft(
+    id="draft",
+    tenant="acme",
+    user_id="u1",
+    at=1,
+    asked_at=0,
+    reason=Reason.LOGIN_DROP,
+    text=TEXT,
+    locale=Locale.EN,
+    model="nano",
+    model_version="1",
+    written_ms=1.0,
+)
+DRAFTS = {"draft": DRAFT}
+COMPOSED = {"queue": 1.0, "read": 1.0, "features": 1.0, "model": 20.0, "settle": 1.0}
+AGES = {Rung.LIVE: 1.0, Rung.DRAFT: 60_000.0, Rung.SEGMENT: 600_000.0, Rung.TEMPLATE: 0.0}
+
+
+def published(rung: Rung) -> Decision:
+    """A true record of that rung."""
+    above = {Rung.LIVE} if rung is Rung.DRAFT else set(itertools.takewhile(lambda other: other != rung, Rung))
+    model, version = (templates.MODEL, templates.VERSION) if rung is Rung.TEMPLATE else ("nano", "1")
+    return Decision(
+        id=rung.value,
+        tenant="acme",
+        user_id="u1",
+        cause=Cause.DECLINE,
+        at=1,
+        from_tier=Tier.LOW,
+        to_tier=Tier.MEDIUM,
+        activity=50.0,
+        outcome=Outcome.SENT,
+        strategy=Strategy.SOLVE_PAIN_POINT,
+        script=Script(
+            text=TEXT, locale=Locale.EN, rung=rung, model=model, model_version=version, age_ms=AGES[rung]
+        ),
+        fallbacks=dict.fromkeys(above, "why"),
+        timing=Timing(
+            detected_ms=100.0,
+            steps={"evaluate": 0.3} if rung is Rung.DRAFT else COMPOSED,
+            published_ms=125.0,
+        ),
+    )
+
+
+def named(decision: Decision, rung: Rung) -> Decision:
+    assert decision.script is not None
+    return msgspec.structs.replace(decision, script=msgspec.structs.replace(decision.script, rung=rung))
+
+
+def test_true_records_pass() -> None:
+    assert list(untrue([published(rung) for rung in Rung], DRAFTS)) == []
+
+
+@pytest.mark.parametrize(("true", "told"), list(itertools.permutations(Rung, 2)))
+def test_rungs_that_are_mixed_up_are_found_out(true: Rung, told: Rung) -> None:
+    (problem,) = untrue([named(published(true), told)], DRAFTS)
+    assert told in problem
+
+
+def test_a_draft_with_another_text_is_found_out() -> None:
+    other = {"draft": msgspec.structs.replace(DRAFT, text="Hi Ben, how are you?")}
+    assert list(untrue([published(Rung.DRAFT)], other))
