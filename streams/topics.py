@@ -16,6 +16,8 @@ from schemas.topics import TOPICS, Topic
 from streams.settings import load_settings
 
 TIMEOUT_S = 10.0
+READY_WITHIN_S = 60.0
+"""A topic that was created has its leaders by then, on however busy a machine."""
 
 # The smallest question that Kafka answers (its length, ApiVersions, version 0, correlation id, no client id);
 # the answer begins with its length and the same correlation id.
@@ -40,7 +42,7 @@ def ensure_topics(bootstrap_servers: str) -> list[str]:
                 admin.create_topics({topic.name: _creation(topic) for topic in missing})
             except TopicAlreadyExistsError:
                 return ensure_topics(bootstrap_servers)  # another process was faster
-            admin.wait_for_topics([topic.name for topic in missing])
+            admin.wait_for_topics([topic.name for topic in missing], timeout_ms=READY_WITHIN_S * 1000)
     return [topic.name for topic in missing]
 
 

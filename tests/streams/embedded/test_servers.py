@@ -16,7 +16,7 @@ from schemas.topics import LOGIN, MAX_RECORD_BYTES, TOPICS
 from streams import topics
 from streams.embedded import Stack
 from streams.settings import Settings, load_settings
-from streams.topics import answers, ensure_topics
+from streams.topics import READY_WITHIN_S, answers, ensure_topics
 
 pytestmark = pytest.mark.real
 
@@ -89,7 +89,8 @@ def test_a_topic_that_keeps_the_producers_clock_is_refused(
 ) -> None:
     stray = msgspec.structs.replace(LOGIN, name="stray", partitions=1)
     admin = KafkaAdminClient(bootstrap_servers=stack.settings.bootstrap_servers)
-    admin.create_topics({stray.name: {"num_partitions": 1}}, wait_for_metadata=True)
+    admin.create_topics({stray.name: {"num_partitions": 1}})
+    admin.wait_for_topics([stray.name], timeout_ms=READY_WITHIN_S * 1000)
     admin.close()
     monkeypatch.setattr(topics, "TOPICS", (stray,))
 
