@@ -111,7 +111,7 @@ def _source(
             'topic' = '{";".join(topic.name for topic in topics)}',
             'properties.bootstrap.servers' = '{settings.bootstrap_servers}',
             'properties.group.id' = 'holdfast-{NAME}',
-            'properties.fetch.max.wait.ms' = '5',
+            'properties.fetch.max.wait.ms' = '100',
             'properties.max.partition.fetch.bytes' = '{max(topic.max_bytes for topic in topics)}',
             'scan.startup.mode' = 'earliest-offset',
             'scan.watermark.idle-timeout' = '{idle_ms} ms',
