@@ -53,10 +53,11 @@ class Author:
 
         A sequence that lags, or has lost something, would put wrong numbers into a script.
         """
-        if not self.is_complete(crossing, user):
-            user = User(events=(), account=user.account)
+        found = _features(crossing, user)
+        if not _is_complete(crossing, found):
+            found = _features(crossing, User(events=(), account=user.account))
         return encode.profile(
-            _features(crossing, user),
+            found,
             tenant_id=crossing.tenant,
             tenant=self._tenants.of(crossing.tenant),
             tier=crossing.to_tier,
@@ -66,8 +67,7 @@ class Author:
     @staticmethod
     def is_complete(crossing: Crossing, user: User) -> bool:
         """Whether the sequence has just the active hours of the last week that the stream has counted."""
-        at_boundary = crossing.cause is not Cause.RISK  # only there are hours panes
-        return not at_boundary or _features(crossing, user).hours_seen_7d == crossing.recent
+        return _is_complete(crossing, _features(crossing, user))
 
     def nobody(self) -> Profile:
         """A profile to try the model with."""
@@ -90,3 +90,8 @@ def _features(crossing: Crossing, user: User) -> features.Features:
         prior=crossing.prior,
         usual=crossing.usual,
     )
+
+
+def _is_complete(crossing: Crossing, found: features.Features) -> bool:
+    at_boundary = crossing.cause is not Cause.RISK  # only there are hours panes
+    return not at_boundary or found.hours_seen_7d == crossing.recent
