@@ -1,4 +1,4 @@
-"""The steps of the main job that hold on every engine: judge a record, feed a user, word what comes out.
+"""The steps of the main job that hold on every engine: admit a record, word what comes out.
 
 Engines differ in how they keep state, time and order; what happens to a record is only here.
 """
@@ -8,14 +8,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from operators.lifecycle import Lifecycle, Settled, UserState
-from operators.window import pane_of, phase_ms
+from operators.lifecycle import Lifecycle, Settled
 from schemas.codec import accept, encode
 from schemas.deadletter import DeadLetter
 from schemas.decision import Crossing, Decision, Draft, DraftRequest, Script, Timing
 from schemas.errors import RejectedEvent
-from schemas.events import Account, Event, Replay, Support, Tick
-from schemas.topics import CROSSINGS, DECISIONS, DRAFT_REQUESTS, DRAFTS, INTERVENTIONS
+from schemas.events import Event, Tick
+from schemas.topics import CROSSINGS, DECISIONS, DRAFT_REQUESTS, DRAFTS, INTERVENTIONS, REJECTED
 from schemas.vocabulary import Outcome, Rung
 from streams.tenants import Tenants
 
@@ -29,19 +28,6 @@ class Place(NamedTuple):
     append_ms: int
 
 
-class Judged(NamedTuple):
-    """What becomes of a record.
-
-    `user` is its user's key. Of the records of a user with the same `once`, only the first can change
-    anything, so the others need not go on; None where not even the first does. `dead_letter` is JSON,
-    of a rejected record.
-    """
-
-    user: str | None = None
-    once: str | None = None
-    dead_letter: bytes | None = None
-
-
 class Out(NamedTuple):
     """A record to publish."""
 
@@ -50,39 +36,44 @@ class Out(NamedTuple):
     value: bytes
 
 
-_NOTHING = Judged()
 _draft = msgspec.json.Decoder(Draft)
-_accepted = msgspec.json.Decoder(Event | Draft)
 
 
-def judge(place: Place, key: bytes | None, value: bytes | None) -> Judged:
-    """Whether a record is accepted, and whether the user's state can change by it."""
+def admit(place: Place, key: bytes | None, value: bytes | None) -> Event | Draft | Tick:
+    """What a record holds. A tick is for nobody; an event or draft is for the user that the key names.
+
+    Raises:
+        RejectedEvent: the record belongs into the dead-letter topic.
+    """
+    if place.topic != DRAFTS.name:
+        return accept(key, value, place.append_ms)
     try:
-        if place.topic == DRAFTS.name:
-            return Judged(_drafted(value).key, _spot(place))
-        event = accept(key, value, place.append_ms)
-    except RejectedEvent as error:
-        return Judged(_spot(place), _spot(place), encode(_dead_letter(place, key, value, error)))
-    match event:
-        case Tick():
-            return _NOTHING
-        case Account() | Support():  # each may bring something new
-            return Judged(event.key, _spot(place))
-        case _:
-            pane = pane_of(event.ts, phase_ms(event.key))
-            return Judged(event.key, f"{pane}{_mark(event.replay)}")
+        draft = _draft.decode(value or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RejectedEvent("record", f"is no draft: {error}") from None
+    if key != draft.key.encode():
+        raise RejectedEvent("key", f"is {key!r}, but the draft is for {draft.key!r}")
+    return draft
+
+
+def reject(place: Place, key: bytes | None, value: bytes | None, error: RejectedEvent) -> Out:
+    """The dead letter of a rejected record, under the key that it had."""
+    letter = DeadLetter(
+        topic=place.topic,
+        partition=place.partition,
+        offset=place.offset,
+        append_ms=place.append_ms,
+        field=error.field,
+        reason=error.reason,
+        key=key,
+        value=value,
+    )
+    return Out(REJECTED.name, key, encode(letter))
 
 
 def lifecycle(user: str, tenants: Tenants, lead_ms: int) -> Lifecycle:
     """The operator of `user` (`tenant/user_id`), as the user's tenant wants it."""
     return Lifecycle(user, tenants.of(user.partition("/")[0]).care_on_rise, lead_ms)
-
-
-def step(
-    life: Lifecycle, state: UserState, value: bytes, watermark_ms: int
-) -> tuple[UserState, tuple[Settled | DraftRequest, ...]]:
-    """The state of a user after an accepted event or draft, given as JSON."""
-    return life.step(state, _accepted.decode(value), watermark_ms)
 
 
 def settle(found: Settled | DraftRequest, detected_ms: float, now_ms: float) -> Iterator[Out]:
@@ -134,32 +125,3 @@ def _script(draft: Draft, now_ms: float) -> Script:
 
 def _key(crossing: Crossing) -> bytes:
     return f"{crossing.tenant}/{crossing.user_id}".encode()
-
-
-def _drafted(value: bytes | None) -> Draft:
-    try:
-        return _draft.decode(value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RejectedEvent("record", f"is no draft: {error}") from None
-
-
-def _spot(place: Place) -> str:
-    return f"{place.topic}-{place.partition}-{place.offset}"
-
-
-def _mark(replay: Replay | None) -> str:
-    """A replay's mark is remembered with the user, so the first event that carries it must pass."""
-    return "" if replay is None else f" {replay.until} {replay.compose}"
-
-
-def _dead_letter(place: Place, key: bytes | None, value: bytes | None, error: RejectedEvent) -> DeadLetter:
-    return DeadLetter(
-        topic=place.topic,
-        partition=place.partition,
-        offset=place.offset,
-        append_ms=place.append_ms,
-        field=error.field,
-        reason=error.reason,
-        key=key,
-        value=value,
-    )

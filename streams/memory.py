@@ -12,9 +12,11 @@ from msgspec import Struct
 
 from operators.lifecycle import Lifecycle, Settled, UserState
 from schemas.codec import MAX_AHEAD_MS
-from schemas.decision import DraftRequest
-from schemas.topics import EVENT_TOPICS, PARTITIONS, REJECTED
-from streams.flow import Out, Place, judge, lifecycle, settle, step
+from schemas.decision import Draft, DraftRequest
+from schemas.errors import RejectedEvent
+from schemas.events import Event, Tick
+from schemas.topics import EVENT_TOPICS, PARTITIONS
+from streams.flow import Out, Place, admit, lifecycle, reject, settle
 from streams.tenants import Tenants
 
 NEVER = -(1 << 63)
@@ -58,7 +60,6 @@ class Memory:
         self._lead_ms = lead_ms
         self._latest = {(topic.name, part): NEVER for topic in EVENT_TOPICS for part in range(PARTITIONS)}
         self._offsets: defaultdict[tuple[str, int], int] = defaultdict(int)
-        self._seen: set[tuple[str, str]] = set()
         self._states: dict[str, UserState] = {}
         self._published: list[Record] = []
 
@@ -76,11 +77,13 @@ class Memory:
         split = (topic, crc32(key or b"") % PARTITIONS if partition is None else partition)
         place = Place(*split, self._offsets[split], self.now_ms)
         self._offsets[split] += 1
-        user, once, dead_letter = judge(place, key, value)
-        if dead_letter is not None:
-            self._publish([Out(REJECTED.name, key, dead_letter)])
-        elif user is not None and once is not None and value is not None:
-            self._take(user, once, value)
+        try:
+            record = admit(place, key, value)
+        except RejectedEvent as error:
+            self._publish([reject(place, key, value, error)])
+        else:
+            if not isinstance(record, Tick):
+                self._take(record)
         moved = _event_time(value, self.now_ms)
         if moved is not None and split in self._latest:
             self._latest[split] = max(self._latest[split], moved - self.bound_ms - 1)
@@ -96,12 +99,9 @@ class Memory:
         """The state of `user` (`tenant/user_id`)."""
         return self._states.get(user, Lifecycle.start())
 
-    def _take(self, user: str, once: str, value: bytes) -> None:
-        if (user, once) in self._seen:
-            return
-        self._seen.add((user, once))
-        life = lifecycle(user, self._tenants, self._lead_ms)
-        self._states[user], found = step(life, self.state(user), value, self.watermark_ms)
+    def _take(self, record: Event | Draft) -> None:
+        life = lifecycle(record.key, self._tenants, self._lead_ms)
+        self._states[record.key], found = life.step(self.state(record.key), record, self.watermark_ms)
         self._publish(self._settled(found))
 
     def _wake(self) -> None:

@@ -10,8 +10,8 @@ from pyflink.datastream.state import ValueStateDescriptor
 
 from operators.lifecycle import Lifecycle, Settled, UserState
 from schemas.decision import DraftRequest
-from schemas.errors import UnavailableError
-from schemas.topics import REJECTED
+from schemas.errors import RejectedEvent, UnavailableError
+from schemas.events import Tick
 from streams import flow
 from streams.tenants import Tenants
 
@@ -24,7 +24,9 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
-    """Takes rows (user, key, value, rejected) and gives rows (topic, key, value) to publish.
+    """Takes records as rows (user, topic, partition, offset, append_ms, key, value), gives rows to publish.
+
+    Those are (topic, key, value). A record that is accepted has its user's key.
 
     A timer stands at the user's next change and nowhere else.
     """
@@ -45,14 +47,19 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
         self._state = runtime_context.get_state(ValueStateDescriptor("user", _STATE))
 
     def process_element(self, row: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
-        """An accepted event changes its user's state; a rejected record is passed on."""
-        user, key, value, rejected = row
-        if rejected:
-            yield Row(REJECTED.name, key, value)
+        """An event or draft changes its user's state; what is rejected goes into the dead-letter topic."""
+        user, topic, partition, offset, append_ms, key, value = row
+        place = flow.Place(topic, partition, offset, append_ms)
+        try:
+            record = flow.admit(place, key, value)
+        except RejectedEvent as error:
+            yield Row(*flow.reject(place, key, value, error))
+            return
+        if isinstance(record, Tick):
             return
         timers = ctx.timer_service()
         life, state = self._life(user), self._load()
-        after, found = flow.step(life, state, value, timers.current_watermark())
+        after, found = life.step(state, record, timers.current_watermark())
         self._keep(life, state, after, timers)
         yield from _published(found, time.time() * 1000)
 

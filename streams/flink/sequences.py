@@ -154,6 +154,8 @@ def submit(tables: StreamTableEnvironment, settings: Settings) -> JobClient:
           'topic' = '{topics}',
           'properties.bootstrap.servers' = '{settings.bootstrap_servers}',
           'properties.group.id' = '{GROUP}',
+          'properties.fetch.min.bytes' = '100000',
+          'properties.fetch.max.wait.ms' = '100',
           'scan.startup.mode' = 'earliest-offset',
           'key.format' = 'raw',
           'key.fields' = 'key',
