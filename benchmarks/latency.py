@@ -9,6 +9,7 @@ import os
 import platform
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -26,7 +27,7 @@ from streams.commands.output import AsJson, notice, out, print_json, progress
 from streams.commands.stack import started_up
 from streams.consumer import Record, reading
 from streams.drive import Drive, Load
-from streams.embedded import Stack
+from streams.embedded import Stack, process
 from streams.settings import Settings, load_settings
 from streams.telemetry import Latencies, Latency, Publications
 from streams.truth import untrue
@@ -58,6 +59,8 @@ class Report(Struct, kw_only=True):
     boundary: Latency
     """From the boundary in event time to publication: with the watermark's bound and the ticks in it."""
     drafts: Drafts
+    cores: dict[str, float]
+    """Processor time of each component, and of this harness, in cores on average."""
     untrue: list[str]
     """Decisions whose rung is not the one that wrote their script."""
     budget_ms: int
@@ -91,6 +94,40 @@ class Tally:
         self.decisions[decision.id] = decision
         self.boundary.record(record.append_ms - decision.at)
         self.within += self.publications.record(decision, record.append_ms) <= self._budget_ms
+
+
+class Usage:
+    """The processor time that the stack in `work_dir` and this process take from `begin` on."""
+
+    def __init__(self, work_dir: Path) -> None:
+        self._work_dir = work_dir
+        self._begun: tuple[float, dict[str, float]] | None = None
+
+    def begin(self) -> None:
+        """Count from now on, if nothing was counted yet."""
+        if self._begun is None:
+            self._begun = time.monotonic(), self._used_s()
+
+    def cores(self) -> dict[str, float]:
+        """By component, seconds of processor time for each second until now."""
+        if self._begun is None:
+            return {}
+        begun_s, before = self._begun
+        elapsed_s = time.monotonic() - begun_s
+        return {name: (used - before.get(name, 0.0)) / elapsed_s for name, used in self._used_s().items()}
+
+    def _used_s(self) -> dict[str, float]:
+        found = {name: there.every for name, there in process.find(self._work_dir).items()}
+        every = found | {"harness": (psutil.Process(),)}
+        return {name: sum(map(_used_s, processes)) for name, processes in every.items()}
+
+
+def _used_s(one: psutil.Process) -> float:
+    try:
+        times = one.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system)
 
 
 def latency(
@@ -137,7 +174,7 @@ def latency(
 
 
 def _measured(settings: Settings, load: Load) -> Report:
-    drive, tally = Drive(settings, load), Tally(settings.budget_ms)
+    drive, tally, usage = Drive(settings, load), Tally(settings.budget_ms), Usage(settings.work_dir)
     with progress() as shown:
         bar = shown.add_task("starting", total=None)
         live_s = int(load.warm_up_s + load.seconds)
@@ -153,10 +190,13 @@ def _measured(settings: Settings, load: Load) -> Report:
                     completed=min(live_s, int((drive.now_ms() - drive.live_from_ms) / 1000)),
                     total=live_s,
                 )
+                if drive.is_measured(drive.now_ms()):
+                    usage.begin()
             else:
                 tally.take(record, drive.is_measured)
 
         drive.run(on_stage, on_record)
+    cores = usage.cores()
     assert drive.population is not None  # run has made it
     measured_from_ms = drive.live_from_ms + load.warm_up_s * 1000
     total = tally.publications.total()
@@ -176,6 +216,7 @@ def _measured(settings: Settings, load: Load) -> Report:
             used=used,
             share=used / max(1, len(scripts)),
         ),
+        cores=cores,
         untrue=list(untrue(tally.decisions.values(), written)),
         budget_ms=settings.budget_ms,
         within_budget=tally.within / max(1, total.count),
@@ -230,6 +271,8 @@ def _print(report: Report) -> None:
         _add(table, f"  step {step}", times)
     _add(table, "boundary → publication", report.boundary)
     out.print(table)
+    cores = sorted(report.cores.items(), key=lambda pair: -pair[1])
+    out.print("cores used: " + ", ".join(f"{name} {used:.2f}" for name, used in cores))
     drafts = report.drafts
     out.print(
         f"drafts: {drafts.asked:,} asked for, {drafts.written:,} written, {drafts.used:,} used, "
