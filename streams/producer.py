@@ -51,12 +51,23 @@ class Producer:
         if record.topic is None:
             for topic in EVENT_TOPICS:
                 for partition in range(PARTITIONS):
-                    await self._append((topic.name, partition), record)
+                    await self.add(topic.name, partition, None, record.value)
             return
         if record.key is None:
             self._keyless += 1
         partition = self._keyless % PARTITIONS if record.key is None else partition_of(record.key)
-        await self._append((record.topic, partition), record)
+        await self.add(record.topic, partition, record.key, record.value)
+
+    async def add(self, topic: str, partition: int, key: bytes | None, value: bytes) -> None:
+        """Add a record to the batch of a partition that is known."""
+        place = topic, partition
+        batch = self._batches.get(place)
+        if batch is not None and batch.append(timestamp=None, key=key, value=value) is not None:
+            return
+        if batch is not None:
+            await self._send(place, batch)
+        batch = self._batches[place] = self._client.create_batch()
+        batch.append(timestamp=None, key=key, value=value)
 
     async def flush(self, wait: bool = False) -> None:
         """Send what is in the batches; wait for it, or else for what was sent by the flush before."""
@@ -67,15 +78,6 @@ class Producer:
         if wait:
             before, self._sending = before + self._sending, []
         await asyncio.gather(*before)
-
-    async def _append(self, place: Placed, record: Outgoing) -> None:
-        batch = self._batches.get(place)
-        if batch is not None and batch.append(timestamp=None, key=record.key, value=record.value) is not None:
-            return
-        if batch is not None:
-            await self._send(place, batch)
-        batch = self._batches[place] = self._client.create_batch()
-        batch.append(timestamp=None, key=record.key, value=record.value)
 
     async def _send(self, place: Placed, batch: BatchBuilder) -> None:
         topic, partition = place

@@ -33,9 +33,13 @@ class Latencies:
     def __init__(self) -> None:
         self._histogram = HdrHistogram(1, _HIGHEST_US, _DIGITS)
 
-    def record(self, ms: float) -> None:
-        """Count one time; clocks are read to the millisecond, so one just below 0 counts as 0."""
-        self._histogram.record_value(min(_HIGHEST_US, max(0, round(ms * 1000))))
+    def record(self, ms: float, times: int = 1) -> None:
+        """Count a time; clocks are read to the millisecond, so one just below 0 counts as 0."""
+        self._histogram.record_value(min(_HIGHEST_US, max(0, round(ms * 1000))), times)
+
+    def encoded(self) -> str:
+        """All of it (in µs) as HdrHistogram's libraries read it, to be merged or drawn elsewhere."""
+        return str(self._histogram.encode().decode())
 
     def summary(self) -> Latency:
         """The distribution so far."""
@@ -85,6 +89,10 @@ class Publications:
     def total(self) -> Latency:
         """All of them."""
         return self._total.summary()
+
+    def encoded(self) -> str:
+        """All of them, as `Latencies.encoded` gives them."""
+        return self._total.encoded()
 
     def by_rung(self) -> dict[str, Latency]:
         """For each rung that wrote a script, and `held`."""

@@ -10,7 +10,7 @@ than at the boundary before; choosing how many habitual panes came after that on
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain, count
 from random import Random
 
@@ -26,6 +26,7 @@ HOURS_A_WEEK, HOURS_A_DAY = 168, 24
 LAST_PHASE_STEP = 4095
 HISTORY_DAYS = 38, 44
 """The shortest and the longest history: long enough that the 30 days of the window are full of habit."""
+THIN_HISTORY_DAYS = 31, 32
 
 _FEATURES = ("dashboard", "export", "report", "search", "share", "import", "automation", "api")
 _PLANS = ("free", "pro", "team", "enterprise")
@@ -88,6 +89,8 @@ class Population(Struct, frozen=True, kw_only=True):
     now_ms: int
     personas: tuple[Persona, ...]
     plans: tuple[Plan, ...]
+    thin: bool = False
+    """The history has one event for each active pane, which is all that the plans need."""
 
     def history(self) -> list[Event]:
         """All that happened up to `now_ms`, in the order of time."""
@@ -118,37 +121,44 @@ class Population(Struct, frozen=True, kw_only=True):
         return tuple(decision for decision in batch.decisions if decision.at > self.now_ms)
 
 
-def populate(
-    users: int, now_ms: int, seed: int, *, declining: int, window_s: float, lead_s: float = 0
-) -> Population:
-    """`users` users, of whom `declining` cross a bound in the `window_s` after `now_ms` + `lead_s`.
+def spread(number: int, from_s: float, to_s: float) -> list[float]:
+    """`number` times (s) spread evenly over the time between.
 
-    The crossings are spread evenly, over the four bounds and both locales in turn, but each comes up to
-    0.9 s late, as phases have that distance (none lies in the last 4.6 s of an hour). Of the other users
-    a half are steady; the rest have stopped before, in every tier.
+    >>> spread(2, 10, 20)
+    [12.5, 17.5]
+    """
+    return [from_s + (i + 0.5) * (to_s - from_s) / number for i in range(number)]
+
+
+def populate(
+    users: int, now_ms: int, seed: int, *, declines_s: Sequence[float], thin: bool = False
+) -> Population:
+    """`users` users, of whom one crosses a bound at each of `declines_s`, seconds after `now_ms`.
+
+    The crossings go over the four bounds and both locales in turn, but each comes up to 0.9 s late, as
+    phases have that distance (none lies in the last 4.6 s of an hour). Of the other users a half are
+    steady; the rest have stopped before, in every tier. `thin` makes a history that is cheap to send: who
+    declines had a habit of one hour a day, and each active pane has one event.
 
     Raises:
-        ValueError: more decline than there are, or the window ends more than an hour after `now_ms`.
+        ValueError: more decline than there are, or not within an hour after `now_ms`.
     """
-    if declining > users:
-        raise ValueError(f"{declining} of {users} users cannot decline")
-    if not 0 < lead_s + window_s <= PANE_MS / 1000:
-        raise ValueError(
-            f"{lead_s} s + {window_s} s is more than an hour, in which each user has one boundary"
-        )
-    first_ms, step_ms = now_ms + lead_s * 1000, window_s * 1000 / max(1, declining)
-    targets_ms = [int(first_ms + (i + 0.5) * step_ms) for i in range(declining)]
+    if len(declines_s) > users:
+        raise ValueError(f"{len(declines_s)} of {users} users cannot decline")
+    if any(not 0 < at_s <= PANE_MS / 1000 for at_s in declines_s):
+        raise ValueError("declines must lie within the next hour, in which each user has one boundary")
+    targets_ms = [int(now_ms + at_s * 1000) for at_s in declines_s]
     personas, plans = [], []
     for number, user_id in enumerate(_ids_ending_at(targets_ms, seed)):
         to_tier, locale = TIERS[1 + number % 4], tuple(Locale)[number // 4 % 2]
-        persona, plan = _declining(user_id, locale, to_tier, now_ms, seed)
+        persona, plan = _declining(user_id, locale, to_tier, now_ms, seed, thin)
         personas.append(persona)
         plans.append(plan)
-    for number in range(users - declining):
+    for number in range(users - len(declines_s)):
         tier = Tier.VERY_LOW if number % 2 else TIERS[1 + number // 2 % 4]
         personas.append(_resting(f"u-{seed}-r{number}", tuple(Locale)[number // 8 % 2], tier, now_ms, seed))
     plans.sort(key=lambda plan: (plan.at, plan.user_id))
-    return Population(seed=seed, now_ms=now_ms, personas=tuple(personas), plans=tuple(plans))
+    return Population(seed=seed, now_ms=now_ms, personas=tuple(personas), plans=tuple(plans), thin=thin)
 
 
 def _ids_ending_at(targets_ms: list[int], seed: int) -> list[str]:
@@ -170,17 +180,19 @@ def _ids_ending_at(targets_ms: list[int], seed: int) -> list[str]:
     raise AssertionError("unreachable: the numbers do not end")
 
 
-def _declining(user_id: str, locale: Locale, to_tier: Tier, now_ms: int, seed: int) -> tuple[Persona, Plan]:
+def _declining(
+    user_id: str, locale: Locale, to_tier: Tier, now_ms: int, seed: int, thin: bool
+) -> tuple[Persona, Plan]:
     """A user whose next boundary takes them down to `to_tier`, and that decline."""
     random, phase = Random(f"{seed}/{user_id}"), phase_ms(f"{TENANT}/{user_id}")
     pane = pane_of(now_ms, phase)
-    hours = _habit(random, with_hour=pane % HOURS_A_DAY)
+    hours = [pane % HOURS_A_DAY] if thin else _habit(random, with_hour=pane % HOURS_A_DAY)
     left = max(n for n in range(7 * len(hours)) if _tier(n, len(hours)).rank >= to_tier.rank)
     persona = Persona(
         user_id=user_id,
         locale=locale,
         tier=TIERS[to_tier.rank - 1],
-        panes=_panes(random, pane, hours, left),
+        panes=_panes(random, pane, hours, left, THIN_HISTORY_DAYS if thin else HISTORY_DAYS),
         trouble=random.choice(_TROUBLES),
     )
     at = boundary_ms(pane, phase)
@@ -208,9 +220,11 @@ def _habit(random: Random, with_hour: int) -> list[int]:
     return [with_hour, *random.sample(others, random.randint(2, 3))]
 
 
-def _panes(random: Random, pane: int, hours: list[int], left: int) -> tuple[int, ...]:
+def _panes(
+    random: Random, pane: int, hours: list[int], left: int, days: tuple[int, int] = HISTORY_DAYS
+) -> tuple[int, ...]:
     """The habit kept for weeks, and of the last week before `pane` no more than the first `left` panes."""
-    first = pane - random.randint(*HISTORY_DAYS) * HOURS_A_DAY
+    first = pane - random.randint(*days) * HOURS_A_DAY
     habit = [p for p in range(first, pane) if p % HOURS_A_DAY in hours]
     recent = [p for p in habit if p > pane - HOURS_A_WEEK]
     return tuple(habit[: len(habit) - len(recent)] + recent[:left])
@@ -227,7 +241,7 @@ class _Diary:
 
     def __init__(self, population: Population, persona: Persona) -> None:
         self._random = Random(f"{population.seed}/{persona.user_id}/diary")
-        self._persona, self._now_ms = persona, population.now_ms
+        self._persona, self._now_ms, self._thin = persona, population.now_ms, population.thin
         self._phase = phase_ms(f"{TENANT}/{persona.user_id}")
         self._begin_ms = self._start_of(persona.panes[0])
         self._trouble_from_ms = self._start_of(persona.panes[-1]) - _LAST_DAYS_MS
@@ -241,8 +255,9 @@ class _Diary:
         for pane in persona.panes:
             start_ms = self._start_of(pane)
             troubled = start_ms >= self._trouble_from_ms
-            times_ms = sorted(random.sample(range(start_ms, start_ms + PANE_MS), random.randint(2, 3)))
-            if pane // HOURS_A_DAY != previous_day:
+            events = 2 if self._thin else random.randint(2, 3)
+            times_ms = sorted(random.sample(range(start_ms, start_ms + PANE_MS), events))
+            if pane // HOURS_A_DAY != previous_day and not self._thin:
                 yield Login(
                     event_id=self._id(), tenant=TENANT, user_id=persona.user_id, ts=times_ms[0],
                     channel=random.choice(("web", "mobile")),

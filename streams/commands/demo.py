@@ -13,9 +13,10 @@ from streams import demo as scenes
 from streams.commands.output import AsJson, err, notice, out, print_json, progress
 from streams.commands.stack import started_up
 from streams.consumer import Record
-from streams.drive import Drive, Load
+from streams.drive import Drive, Habits, Load
 from streams.embedded import Stack
 from streams.settings import Settings, load_settings
+from streams.traffic import spread
 
 USERS, RATE_PER_S = 300, 50.0
 CROSSINGS_A_SECOND = 1.0
@@ -49,13 +50,13 @@ def demo(
         notice(f"the stack is up after {time.monotonic() - begun_s:.0f} s")
         load = Load(
             users=USERS,
-            declining=round(seconds * CROSSINGS_A_SECOND),
-            rate_per_s=RATE_PER_S,
+            declines_s=tuple(spread(round(seconds * CROSSINGS_A_SECOND), 0, seconds)),
             seconds=seconds - WARM_UP_S,
             warm_up_s=WARM_UP_S,
             lead_s=20,
         )
-        drive, scene = Drive(settings, load), scenes.Scene(settings.budget_ms)
+        live = Habits(settings.bootstrap_servers, RATE_PER_S)
+        drive, scene = Drive(settings, load, live), scenes.Scene(settings.budget_ms)
         _watched(drive, scene, as_json)
     finally:
         notice("stopping the stack")

@@ -45,10 +45,25 @@ class Rest:
                 return least if least is not None and least > -(1 << 62) else None
         return None
 
+    def behind(self) -> int:
+        """How many records of its topics the job has not read yet."""
+        job, behind = self._job()["jid"], 0
+        for vertex in self._get(f"/jobs/{job}")["vertices"]:
+            path = f"/jobs/{job}/vertices/{vertex['id']}/subtasks/metrics"
+            names = [known["id"] for known in self._get(path) if known["id"].endswith("pendingRecords")]
+            found = self._get(f"{path}?get={','.join(names)}&agg=sum") if names else ()
+            behind += sum(int(metric["sum"]) for metric in found)
+        return behind
+
+    def checkpoint(self) -> tuple[int, int] | None:
+        """When (epoch ms) the newest complete checkpoint of this run was triggered, and its duration (ms)."""
+        found = self._get(f"/jobs/{self._job()['jid']}/checkpoints")["latest"]["completed"]
+        return None if found is None else (int(found["trigger_timestamp"]), int(found["end_to_end_duration"]))
+
     def checkpoint_triggered_ms(self) -> int | None:
         """When (epoch ms) the newest complete checkpoint of this run was triggered."""
-        found = self._get(f"/jobs/{self._job()['jid']}/checkpoints")["latest"]["completed"]
-        return None if found is None else int(found["trigger_timestamp"])
+        found = self.checkpoint()
+        return None if found is None else found[0]
 
     def wait_running(self, timeout_s: float) -> None:
         """Waits until all tasks run."""

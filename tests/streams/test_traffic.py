@@ -10,21 +10,21 @@ from hypothesis import strategies as st
 from schemas.codec import encode, parse
 from schemas.events import Account, Login, Support, Usage
 from schemas.vocabulary import Cause, Locale, Tier
-from streams.batch import recompute
-from streams.traffic import Population, populate
+from streams.batch import pane_of, phase_ms, recompute
+from streams.traffic import Population, populate, spread
 
 HOUR_MS = 3_600_000
 NOW_MS = 1_764_014_400_000
 
 
-def small(seed: int = 7, now_ms: int = NOW_MS) -> Population:
-    return populate(60, now_ms, seed, declining=24, window_s=60, lead_s=30)
+def small(seed: int = 7, now_ms: int = NOW_MS, thin: bool = False) -> Population:
+    return populate(60, now_ms, seed, declines_s=spread(24, 30, 90), thin=thin)
 
 
 @settings(max_examples=12, deadline=None)
-@given(st.integers(0, 999), st.integers(NOW_MS, NOW_MS + 48 * HOUR_MS))
-def test_for_an_hour_exactly_the_planned_users_decline(seed: int, now_ms: int) -> None:
-    population = small(seed, now_ms)
+@given(st.integers(0, 999), st.integers(NOW_MS, NOW_MS + 48 * HOUR_MS), st.booleans())
+def test_for_an_hour_exactly_the_planned_users_decline(seed: int, now_ms: int, thin: bool) -> None:
+    population = small(seed, now_ms, thin)
     decisions = population.predict(now_ms + HOUR_MS)
     assert {d.cause for d in decisions} == {Cause.DECLINE}
     assert all(now_ms + 30_000 <= d.at < now_ms + 90_000 + 5_500 for d in decisions)
@@ -49,6 +49,18 @@ def test_declines_are_spread_over_the_window_the_bounds_and_the_locales() -> Non
     assert {(plan.to_tier, plan.locale) for plan in plans} == {
         (t, loc) for t in list(Tier)[1:] for loc in Locale
     }
+
+
+def test_a_thin_history_has_one_event_for_each_active_pane() -> None:
+    events = small(thin=True).history()
+    assert {type(event) for event in events} == {Usage, Support, Account}
+    marks = Counter(
+        (event.user_id, pane_of(event.ts, phase_ms(event.key)))
+        for event in events
+        if isinstance(event, Usage)
+    )
+    assert set(marks.values()) == {1}
+    assert 4 * len(events) < len(small().history())
 
 
 def test_every_tier_and_locale_has_users_before_the_declines() -> None:
@@ -86,6 +98,6 @@ def test_the_seed_says_everything() -> None:
 
 def test_what_cannot_be_planned_is_refused() -> None:
     with pytest.raises(ValueError, match="3 of 2 users cannot decline"):
-        populate(2, NOW_MS, 1, declining=3, window_s=60)
-    with pytest.raises(ValueError, match="more than an hour"):
-        populate(2, NOW_MS, 1, declining=1, window_s=3600, lead_s=1)
+        populate(2, NOW_MS, 1, declines_s=[1, 2, 3])
+    with pytest.raises(ValueError, match="within the next hour"):
+        populate(2, NOW_MS, 1, declines_s=[3601])

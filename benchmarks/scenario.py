@@ -1,0 +1,114 @@
+"""What can happen to a stream in production, as a course of load, crossings and outages."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from benchmarks.load import Shape, Surge
+from streams.traffic import spread
+
+PEAK = 3.0
+HOT_SHARE = 1 / 3
+DECLINE = 10.0
+DAY_NIGHT = 25.0
+OUTAGE_S = 10.0
+AFTER_S = 3.0
+"""The load goes on for so long after the end, so that the last crossings are detected under it too."""
+
+
+class Scenario(StrEnum):
+    """The scenarios; each but `steady` differs from it in what its comment says."""
+
+    STEADY = "steady"
+    PEAK = "peak"  # three times the rate in the middle third
+    DAY = "day"  # a whole day goes by, from midnight on; at noon 25 times the rate of midnight
+    RETURN = "return"  # the broker is stopped for 10 s; what happened meanwhile comes at once
+    HOT = "hot"  # one user makes a third of all events
+    DECLINE = "decline"  # ten times the crossings in the middle third, as in a customer's outage
+    SOAK = "soak"  # half an hour
+
+
+class Component(StrEnum):
+    """What can be stopped for the middle third."""
+
+    TRITON = "triton"
+    REDIS = "redis"
+    DRAFTER = "drafter"
+
+
+class Outage(Struct, frozen=True, kw_only=True):
+    """The component `stop` is stopped at `from_s` after the start of the load, and started at `to_s`."""
+
+    stop: str
+    from_s: float
+    to_s: float
+
+
+class Course(Struct, frozen=True, kw_only=True):
+    """What happens when, in seconds after the start of the load.
+
+    `warm_up_s` are not measured, the `seconds` after them are. `declines_s` are the times of the crossings,
+    `disturbed_s` is the time within which something is different, if there is one.
+    """
+
+    scenario: Scenario
+    warm_up_s: float
+    seconds: float
+    shape: Shape
+    declines_s: tuple[float, ...]
+    disturbed_s: tuple[float, float] | None = None
+    outage: Outage | None = None
+
+
+def course(
+    scenario: Scenario,
+    shape: Shape,
+    *,
+    seconds: float,
+    warm_up_s: float,
+    draft_lead_s: float,
+    crossings_per_s: float,
+    stop: Component | None = None,
+) -> Course:
+    """The course of `scenario` under the load of `shape`.
+
+    Drafts are asked for `draft_lead_s` before their crossing. So the crossings begin that long after the
+    load and go on that long after its end: in all that is measured, drafts are asked for as steadily as
+    users cross.
+    """
+    begin_s = draft_lead_s + warm_up_s
+    end_s = begin_s + seconds
+    middle_s = begin_s + seconds / 3, begin_s + seconds * 2 / 3
+    declines_s = spread(round(crossings_per_s * (end_s - draft_lead_s)), draft_lead_s, end_s)
+    after_s = spread(max(1, round(crossings_per_s * draft_lead_s)), end_s, end_s + draft_lead_s)
+    disturbed_s: tuple[float, float] | None = None
+    outage: Outage | None = None
+    changes: dict[str, object] = {}
+    match scenario:
+        case Scenario.PEAK:
+            disturbed_s = middle_s
+            changes["surge"] = Surge(from_s=middle_s[0], to_s=middle_s[1], factor=PEAK)
+        case Scenario.DAY:
+            changes.update(day_night=DAY_NIGHT, day_s=seconds, midnight_s=begin_s)
+        case Scenario.RETURN:
+            disturbed_s = middle_s[0], middle_s[0] + OUTAGE_S
+            outage = Outage(stop="broker", from_s=disturbed_s[0], to_s=disturbed_s[1])
+        case Scenario.HOT:
+            changes["hot"] = HOT_SHARE
+        case Scenario.DECLINE:
+            disturbed_s = middle_s
+            more = round((DECLINE - 1) * crossings_per_s * seconds / 3)
+            declines_s = sorted(declines_s + spread(more, *middle_s))
+    if stop is not None:
+        disturbed_s = middle_s
+        outage = Outage(stop=stop, from_s=middle_s[0], to_s=middle_s[1])
+    return Course(
+        scenario=scenario,
+        warm_up_s=begin_s,
+        seconds=seconds,
+        shape=replace(shape, seconds=end_s + AFTER_S, **changes),
+        declines_s=(*declines_s, *after_s),
+        disturbed_s=disturbed_s,
+        outage=outage,
+    )
