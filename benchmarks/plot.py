@@ -124,4 +124,5 @@ def _percentiles(axes: Axes, report: Report) -> None:
 
 def _finish(axes: Axes) -> None:
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.legend(loc="upper right", frameon=False, ncols=4)
+    axes.yaxis.set_minor_formatter("{x:g}" if axes.get_ylim()[1] < 10 * axes.get_ylim()[0] else "")
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, ncols=4, borderaxespad=0.1)

@@ -89,7 +89,7 @@ def test_the_rate_is_met_and_does_not_depend_on_the_number_of_users() -> None:
         shape = replace(SHAPE, users=users, seconds=60)
         assert len(times_s(shape)) == pytest.approx(60_000, rel=0.1)
     few, many = (Background(replace(SHAPE, users=users), START_MS).factor for users in (1000, 10_000))
-    assert few == pytest.approx(10 * many, rel=0.1)
+    assert few == pytest.approx(10 * many, rel=0.3)
 
 
 @pytest.mark.parametrize("ratio", [3.0, 25.0])
@@ -116,7 +116,7 @@ def test_late_events_and_duplicates_have_their_shares() -> None:
             if values[record.value] == 1:
                 event = accept(record.key, record.value, START_MS + int(at_s * 1000))
                 behind_ms = START_MS + at_s * 1000 - event.ts
-                assert behind_ms < 1 or 2000 <= behind_ms <= 3_600_002
+                assert behind_ms < 2 or 2000 <= behind_ms <= 3_600_002
                 late += behind_ms >= 2000
     assert late / len(values) == pytest.approx(0.05, rel=0.1)
     repeated = sum(times > 1 for times in values.values())

@@ -60,7 +60,7 @@ def test_a_thin_history_has_one_event_for_each_active_pane() -> None:
         if isinstance(event, Usage)
     )
     assert set(marks.values()) == {1}
-    assert 4 * len(events) < len(small().history())
+    assert 2 * len(events) < len(small().history())
 
 
 def test_every_tier_and_locale_has_users_before_the_declines() -> None:
