@@ -73,7 +73,7 @@ def _behind(axes: Axes, report: Report) -> None:
         color=_GREY,
         lw=1,
         ls=":",
-        label="event time behind the present",
+        label="event time behind",
     )
     axes.set(
         title="Boundary → publication, of each second",
