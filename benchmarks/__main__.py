@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from benchmarks import latency
+from benchmarks import capacity, latency
 from schemas.errors import HoldfastError
 from streams.commands.output import fail
 
@@ -23,6 +23,7 @@ def _group() -> None:
 
 
 app.command()(latency.latency)
+app.command()(capacity.capacity)
 
 
 def main() -> None:

@@ -70,14 +70,13 @@ class Producer:
         batch.append(timestamp=None, key=key, value=value)
 
     async def flush(self, wait: bool = False) -> None:
-        """Send what is in the batches; wait for it, or else for what was sent by the flush before."""
-        before, self._sending = self._sending, []
+        """Send what is in the batches; wait for all that was sent, or only see to what has come back."""
         for place, batch in self._batches.items():
             await self._send(place, batch)
         self._batches = {}
-        if wait:
-            before, self._sending = before + self._sending, []
-        await asyncio.gather(*before)
+        back = [sent for sent in self._sending if wait or sent.done()]
+        self._sending = [sent for sent in self._sending if not wait and not sent.done()]
+        await asyncio.gather(*back)
 
     async def _send(self, place: Placed, batch: BatchBuilder) -> None:
         topic, partition = place
