@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command(rich_help_panel="The stack")(stack.up)
 app.command(rich_help_panel="The stack")(stack.down)
 app.command(rich_help_panel="The stack")(stack.status)
+app.command(rich_help_panel="The stack")(stack.savepoint)
 app.command(rich_help_panel="Events and decisions")(sending.send)
 app.command(rich_help_panel="Events and decisions")(decisions.decisions)
 app.command(rich_help_panel="Checking")(checking.recompute)

@@ -15,6 +15,8 @@
 | `HOLDFAST_DRAFT_LEAD_MS` | 300000 | how long before a crossing its script is written; 0 for never |
 | `HOLDFAST_PARALLELISM` | 2 | parallel instances of each Flink operator |
 | `HOLDFAST_CHECKPOINT_INTERVAL_MS` | 10000 | time between the checkpoints of the Flink jobs |
+| `HOLDFAST_STATE_BACKEND` | `hashmap` | the main job's state: `hashmap`, on the heap, or `rocksdb`, on disk |
+| `HOLDFAST_FLINK_HEAP_MB` | 1024 | heap of the main job's JVM on the embedded stack |
 
 Ports of the embedded servers on 127.0.0.1: `HOLDFAST_BROKER_PORT` (9092), `HOLDFAST_CONTROLLER_PORT` (9093),
 `HOLDFAST_REDIS_PORT` (6379), `HOLDFAST_TRITON_GRPC_PORT` (8001), `HOLDFAST_TRITON_HTTP_PORT` (8000),
@@ -26,7 +28,7 @@ notes it in `stack.json` in the work directory, where every later command finds 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -40,6 +42,7 @@ STATE_FILE = "stack.json"
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Milliseconds = Annotated[int, Meta(ge=0)]
 Text = Annotated[str, Meta(min_length=1)]
+StateBackend = Literal["hashmap", "rocksdb"]
 
 _PROJECT = Path(__file__).resolve().parent.parent
 _ADDRESSES = {
@@ -69,6 +72,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     draft_lead_ms: Annotated[int, Meta(ge=0, le=3_600_000)] = 300_000
     parallelism: Annotated[int, Meta(ge=1, le=8)] = 2
     checkpoint_interval_ms: Annotated[int, Meta(ge=10)] = 10_000
+    state_backend: StateBackend = "hashmap"
+    flink_heap_mb: Annotated[int, Meta(ge=256)] = 1024
     broker_port: Port = 9092
     controller_port: Port = 9093
     redis_port: Port = 6379
@@ -78,6 +83,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     flink_port: Port = 8081
     sequences_port: Port = 8082
     given: frozenset[str] = frozenset()
+
+    def checkpoints(self, job: str) -> Path:
+        """The folder in which the Flink job of that name keeps its checkpoints."""
+        return self.work_dir / "checkpoints" / job
 
     def variables(self) -> dict[str, str]:
         """The environment variables that give another process these settings."""

@@ -46,12 +46,14 @@ def _module(name: str, settings: Settings) -> Launch:
 
 
 def _job_runs(port: str, settings: Settings) -> str | None:
-    """None when the one job behind the REST port runs."""
+    """None when the one job behind the REST port runs, with all its tasks."""
     body, problem = _get(f"http://127.0.0.1:{getattr(settings, port)}/jobs/overview")
     if problem is not None:
         return problem
-    states = [job.get("state") for job in json.loads(body).get("jobs", ())]
-    return None if "RUNNING" in states else f"job is {', '.join(map(str, states)) or 'not there yet'}"
+    jobs = json.loads(body).get("jobs", ())
+    if any(job["state"] == "RUNNING" and job["tasks"]["running"] == job["tasks"]["total"] for job in jobs):
+        return None
+    return f"job is {', '.join(job['state'] for job in jobs) or 'not there yet'}"
 
 
 def _get(url: str) -> tuple[bytes, str | None]:

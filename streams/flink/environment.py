@@ -6,6 +6,7 @@ the process is told to stop.
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -13,13 +14,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from http.client import HTTPException
+from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 from urllib.request import urlopen
 
 from msgspec import Struct
-from py4j.protocol import Py4JError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyflink.common import Configuration
 from pyflink.common.job_client import JobClient
 from pyflink.datastream import StreamExecutionEnvironment
@@ -27,6 +29,8 @@ from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
 from schemas.errors import UnavailableError
+from streams.flink.rest import Rest, last_cause
+from streams.settings import StateBackend
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parent.parent
@@ -35,6 +39,7 @@ _POLL_S = 0.5
 _LOST_POLLS = 6
 _LEAST_LIFE_S = 10.0
 _PORT_WAIT_S = 10.0
+_COMPLETE = ("*/chk-*/_metadata", "savepoint-*/_metadata")
 
 
 class Cluster(Struct, frozen=True, kw_only=True):
@@ -52,26 +57,25 @@ class Cluster(Struct, frozen=True, kw_only=True):
     parallelism: int = 1
     checkpoint_interval_ms: int = 10_000
     heap_mb: int = 1024
+    state_backend: StateBackend = "hashmap"
     thread_mode: bool = True
     """The Python operators run inside the JVM; vectorised functions never do."""
 
 
 def newest_checkpoint(state_dir: Path) -> Path | None:
-    """The newest complete checkpoint under `state_dir`, or None.
+    """The newest complete checkpoint or savepoint under `state_dir`, or None.
 
     Flink writes a checkpoint's `_metadata` last and by renaming: a folder that has one is complete.
     """
     found: list[tuple[float, Path]] = []
-    for metadata in state_dir.glob("*/chk-*/_metadata"):
+    for metadata in chain.from_iterable(map(state_dir.glob, _COMPLETE)):
         with suppress(FileNotFoundError):  # a running job deletes its old ones
             found.append((metadata.stat().st_mtime, metadata.parent))
     return max(found)[1] if found else None
 
 
-def start(
-    cluster: Cluster, restore: Path | None = None
-) -> tuple[StreamExecutionEnvironment, StreamTableEnvironment]:
-    """The environments of `cluster`, whose job will go on from `restore`, or else from its newest checkpoint.
+def start(cluster: Cluster) -> tuple[StreamExecutionEnvironment, StreamTableEnvironment]:
+    """The environments of `cluster`, whose job will go on from its newest checkpoint.
 
     Raises:
         UnavailableError: a connector jar is missing, the REST port is taken or the JVM does not start.
@@ -82,13 +86,13 @@ def start(
     _wait_free(cluster.rest_port)
     cluster.state_dir.mkdir(parents=True, exist_ok=True)
     cluster.log_dir.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(_working_dir(cluster), ignore_errors=True)  # a killed job left it
     _prepare_jvm(cluster)
     try:
         get_gateway()
     except Exception as error:  # PyFlink raises bare exceptions here
         raise UnavailableError(f"the JVM for Flink does not start: {error}") from error
-    checkpoint = restore or newest_checkpoint(cluster.state_dir)
-    config = _configuration(cluster, jars, checkpoint)
+    config = _configuration(cluster, jars, newest_checkpoint(cluster.state_dir))
     env = StreamExecutionEnvironment.get_execution_environment(config)
     return env, StreamTableEnvironment.create(env)
 
@@ -97,10 +101,11 @@ def run(cluster: Cluster, submit: Callable[[], JobClient], on_started: Callable[
     """Submits a job and keeps it until SIGTERM or SIGINT; then cancels it. Its checkpoints stay.
 
     Flink restarts a job that fails, for ever. Where Flink itself is lost, this process begins anew, from
-    the newest checkpoint.
+    the newest checkpoint. A job that was stopped with a savepoint is over.
 
     Raises:
-        UnavailableError: the job ended by itself, or Flink was lost just after the start.
+        UnavailableError: the checkpoint to go on from cannot be restored, the job ended by itself, or Flink
+            was lost just after the start.
     """
     stop: list[int] = []
 
@@ -110,14 +115,19 @@ def run(cluster: Cluster, submit: Callable[[], JobClient], on_started: Callable[
     signal.signal(signal.SIGTERM, told)
     signal.signal(signal.SIGINT, told)
     started = time.monotonic()
+    checkpoint = newest_checkpoint(cluster.state_dir)
+    restored = checkpoint is None
     try:
-        client = submit()
+        client = _submitted(submit, checkpoint)
         on_started(client)
         lost_polls = 0
         while not stop and lost_polls < _LOST_POLLS:
-            status = client.get_job_status().result().name
-            if status in ("FAILED", "CANCELED", "FINISHED"):
+            status = _status(client)
+            if status == "FINISHED":
+                return
+            if status in ("FAILED", "CANCELED"):
                 raise UnavailableError(f"the Flink job ended: {status.lower()}")
+            restored = restored or _is_restored(cluster.rest_port, checkpoint)
             time.sleep(_POLL_S)
             lost_polls = lost_polls + 1 if _has_no_workers(cluster.rest_port) else 0
         if stop:
@@ -127,10 +137,48 @@ def run(cluster: Cluster, submit: Callable[[], JobClient], on_started: Callable[
     except (Py4JError, OSError) as error:
         if stop:  # a signal to the whole process group takes the JVM along
             return
-        problem = f"the JVM of Flink has died: {error}"
+        problem = f"the JVM of Flink has died: {last_cause(str(error))}"
     if time.monotonic() - started < _LEAST_LIFE_S:
         raise UnavailableError(problem)
     _begin_anew(cluster, problem)
+
+
+def _submitted(submit: Callable[[], JobClient], checkpoint: Path | None) -> JobClient:
+    try:
+        return submit()
+    except Py4JJavaError as error:
+        problem = last_cause(str(error))
+        if checkpoint is None:
+            raise UnavailableError(f"Flink does not take the job: {problem}") from error
+        raise _unrestorable(checkpoint, problem) from error
+
+
+def _status(client: JobClient) -> str:
+    """Flink's word for the job. The local cluster goes with its job, and knows then only how that ended."""
+    try:
+        return str(client.get_job_status().result().name)
+    except Py4JJavaError:
+        client.get_job_execution_result().result()
+        return "FINISHED"
+
+
+def _is_restored(rest_port: int, checkpoint: Path | None) -> bool:
+    """Whether all tasks run with the state that they began with. One that cannot would be tried for ever."""
+    rest = Rest(rest_port)
+    try:
+        problem = rest.restore_problem()
+        if problem is None:
+            return rest.state() == "RUNNING"
+    except UnavailableError:
+        return False  # it is asked again
+    raise _unrestorable(checkpoint, problem)
+
+
+def _unrestorable(checkpoint: Path | None, problem: str) -> UnavailableError:
+    return UnavailableError(
+        f"the checkpoint {checkpoint} cannot be restored ({problem}): it is damaged, or from another state "
+        "backend or version; docs/scale.md says what to do"
+    )
 
 
 def leave(status: int) -> NoReturn:
@@ -189,6 +237,10 @@ def _prepare_jvm(cluster: Cluster) -> None:
     environ["JVM_ARGS"] = f"-Xmx{cluster.heap_mb}m -XX:+ExitOnOutOfMemoryError -Dholdfast.log={log}"
 
 
+def _working_dir(cluster: Cluster) -> Path:
+    return cluster.state_dir.resolve() / "rocksdb"
+
+
 def _configuration(cluster: Cluster, jars: list[Path], checkpoint: Path | None) -> Configuration:
     settings = {
         "pipeline.name": f"holdfast {cluster.name}",
@@ -213,7 +265,10 @@ def _configuration(cluster: Cluster, jars: list[Path], checkpoint: Path | None) 
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "execution.checkpointing.num-retained": "2",
         "execution.checkpointing.dir": cluster.state_dir.resolve().as_uri(),
-        "state.backend.type": "hashmap",
+        "state.backend.type": cluster.state_backend,
+        "execution.checkpointing.incremental": str(cluster.state_backend == "rocksdb").lower(),
+        # Not among the temporary files, which may lie in memory.
+        "state.backend.rocksdb.localdir": str(_working_dir(cluster)),
         "restart-strategy.type": "exponential-delay",
         "restart-strategy.exponential-delay.initial-backoff": "1 s",
         "restart-strategy.exponential-delay.max-backoff": "15 s",

@@ -45,11 +45,13 @@ def cluster(settings: Settings) -> Cluster:
     return Cluster(
         name=NAME,
         rest_port=settings.flink_port,
-        state_dir=settings.work_dir / "checkpoints" / NAME,
+        state_dir=settings.checkpoints(NAME),
         log_dir=settings.work_dir / "logs",
         jars_dir=settings.jars_dir / "flink",
         parallelism=settings.parallelism,
         checkpoint_interval_ms=settings.checkpoint_interval_ms,
+        state_backend=settings.state_backend,
+        heap_mb=settings.flink_heap_mb,
     )
 
 

@@ -3,16 +3,43 @@
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.client import HTTPException
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
+
+from msgspec import Struct
 
 from schemas.errors import UnavailableError
 
 KEYED_OPERATOR = "lives"
 _TIMEOUT_S = 5.0
 _POLL_S = 0.1
+_CAUSE = "Caused by: "
+_NO_STATE = "Could not restore"
+_HEAP_METRIC = "Status.JVM.Memory.Heap.Used"
+_SAVEPOINTS = "savepoint-*/_metadata"
+
+
+def last_cause(stacktrace: str) -> str:
+    """What a Java stack trace says of the first thing that went wrong, in one line.
+
+    >>> last_cause("java.lang.Exception: no\\n\\tat A\\nCaused by: java.io.EOFException\\n\\tat B\\n")
+    'java.io.EOFException'
+    """
+    lines = stacktrace.splitlines()
+    causes = [line.removeprefix(_CAUSE) for line in lines if line.startswith(_CAUSE)]
+    return (causes or lines or [""])[-1].strip()
+
+
+class Task(Struct, frozen=True, kw_only=True):
+    """A vertex of the job: operators that run as one. `state_bytes` is its part of the newest checkpoint."""
+
+    name: str
+    records_in: int
+    state_bytes: int
 
 
 class Rest:
@@ -65,6 +92,53 @@ class Rest:
         found = self.checkpoint()
         return None if found is None else found[0]
 
+    def tasks(self) -> list[Task]:
+        """The tasks, from the sources to the sink."""
+        job = f"/jobs/{self._job()['jid']}"
+        checkpoint = self._get(f"{job}/checkpoints")["latest"]["completed"]
+        details = self._get(f"{job}/checkpoints/details/{checkpoint['id']}")["tasks"] if checkpoint else {}
+        return [
+            Task(
+                name=vertex["name"],
+                records_in=vertex["metrics"]["read-records"],
+                state_bytes=details.get(vertex["id"], {}).get("state_size", 0),
+            )
+            for vertex in self._get(job)["vertices"]
+        ]
+
+    def heap_bytes(self) -> int:
+        """What the heap of the task manager's JVM holds, garbage included."""
+        (manager,) = self._get("/taskmanagers")["taskmanagers"]
+        found = self._get(f"/taskmanagers/{manager['id']}/metrics?get={_HEAP_METRIC}")
+        return int(found[0]["value"]) if found else 0
+
+    def restore_problem(self) -> str | None:
+        """Why a task could not begin with the state of the checkpoint; None where all could."""
+        found = self._get(f"/jobs/{self._job()['jid']}/exceptions")["exceptionHistory"]["entries"]
+        return next((last_cause(one["stacktrace"]) for one in found if _NO_STATE in one["stacktrace"]), None)
+
+    def stop_with_savepoint(self, target: Path, timeout_s: float) -> Path:
+        """Ends the job with a savepoint in the folder `target`, which any state backend can read."""
+        job, known = self._job()["jid"], set(target.glob(_SAVEPOINTS))
+        wanted = {"targetDirectory": str(target.resolve()), "formatType": "CANONICAL", "drain": False}
+        trigger = self._get(f"/jobs/{job}/stop", wanted)["request-id"]
+        end = time.monotonic() + timeout_s
+        while not (written := set(target.glob(_SAVEPOINTS)) - known):
+            problem = self._savepoint_problem(f"/jobs/{job}/savepoints/{trigger}")
+            if problem is None and time.monotonic() > end:
+                problem = f"not within {timeout_s:g} s"
+            if problem is not None:
+                raise UnavailableError(f"the Flink job at {self._base} wrote no savepoint: {problem}")
+            time.sleep(_POLL_S)
+        return written.pop().parent
+
+    def _savepoint_problem(self, path: str) -> str | None:
+        with suppress(UnavailableError):  # Flink goes when the job has ended
+            operation = self._get(path)["operation"] or {}  # none as long as it goes on
+            if failure := operation.get("failure-cause"):
+                return last_cause(failure["stack-trace"])
+        return None
+
     def wait_running(self, timeout_s: float) -> None:
         """Waits until all tasks run."""
         self._wait(lambda: self.state() == "RUNNING", timeout_s, "run")
@@ -99,9 +173,12 @@ class Rest:
         newest: dict[str, Any] = max(jobs, key=lambda job: job["start-time"])
         return newest
 
-    def _get(self, path: str) -> Any:
+    def _get(self, path: str, wanted: dict[str, Any] | None = None) -> Any:
+        """What Flink answers; `wanted` is posted where there is something to ask for."""
+        body = None if wanted is None else json.dumps(wanted).encode()
+        request = Request(self._base + path, body, {"Content-Type": "application/json"})
         try:
-            with urlopen(self._base + path, timeout=_TIMEOUT_S) as answer:
+            with urlopen(request, timeout=_TIMEOUT_S) as answer:
                 return json.load(answer)
         except HTTPError as error:
             error.close()

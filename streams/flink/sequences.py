@@ -178,7 +178,7 @@ def main() -> None:
         cluster = Cluster(
             name=NAME,
             rest_port=settings.sequences_port,
-            state_dir=settings.work_dir / "checkpoints" / NAME,
+            state_dir=settings.checkpoints(NAME),
             log_dir=settings.work_dir / "logs",
             jars_dir=settings.jars_dir / "flink",
             checkpoint_interval_ms=settings.checkpoint_interval_ms,

@@ -24,7 +24,18 @@ class Done(NamedTuple):
 
 Run = Callable[..., Done]
 UNTIL = str(60 * 24 * PANE_MS)
-COMMANDS = ("up", "down", "status", "send", "decisions", "recompute", "verify", "demo", "train nano")
+COMMANDS = (
+    "up",
+    "down",
+    "status",
+    "savepoint",
+    "send",
+    "decisions",
+    "recompute",
+    "verify",
+    "demo",
+    "train nano",
+)
 
 
 @pytest.fixture
@@ -133,6 +144,12 @@ def test_status_without_a_stack_tells_of_each_component(holdfast: Run) -> None:
     assert done.returncode == 1 and not status["healthy"]
     assert {part["name"] for part in status["components"]} >= {"broker", "redis", "triton", "flink"}
     assert "broker" in holdfast("status").stdout
+
+
+def test_a_savepoint_needs_a_job_that_runs(holdfast: Run) -> None:
+    done = holdfast("savepoint")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.strip() == "holdfast: the main job does not run: bring it up first (holdfast up)"
 
 
 def test_down_without_a_stack_has_nothing_to_do(holdfast: Run) -> None:

@@ -25,6 +25,7 @@ def test_nothing_stated_gives_the_embedded_stack_on_its_default_ports(tmp_path: 
         ("HOLDFAST_BROKER_PORT", "70000", "<= 65535"),
         ("HOLDFAST_BUDGET_MS", "0", ">= 1"),
         ("HOLDFAST_PARALLELISM", "2.5", "Expected `int`"),
+        ("HOLDFAST_STATE_BACKEND", "forst", "Invalid enum value"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_problem(name: str, text: str, problem: str) -> None:
@@ -84,5 +85,8 @@ def test_another_process_gets_the_same_settings_through_the_environment(tmp_path
 def test_every_variable_is_described_where_people_look() -> None:
     text = module.__doc__ or ""
 
-    assert [name for name in Settings().variables() if f"`{name}`" not in text] == []
-    assert f"`{variable('tenants_file')}`" in text
+    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+
+    for told in (text, page):
+        assert [name for name in Settings().variables() if f"`{name}`" not in told] == []
+        assert f"`{variable('tenants_file')}`" in told
