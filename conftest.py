@@ -12,4 +12,5 @@ for name in [name for name in os.environ if name.startswith(_OURS) or name in _L
 # Triton loads what lies there, by its path.
 collect_ignore = ["inference/model_repository"]
 if find_spec("torch") is None:
-    collect_ignore += [f"inference/training/{name}.py" for name in ("loop", "model", "nano", "tokenizer")]
+    needing_it = ("loop", "model", "nano", "pace", "tokenizer")
+    collect_ignore += [f"inference/training/{name}.py" for name in needing_it]

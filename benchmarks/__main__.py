@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from benchmarks import capacity, latency
+from benchmarks import capacity, gpu, latency, scale
 from schemas.errors import HoldfastError
 from streams.commands.output import fail
 
@@ -24,6 +24,8 @@ def _group() -> None:
 
 app.command()(latency.latency)
 app.command()(capacity.capacity)
+app.command()(scale.scale)
+app.command()(gpu.gpu)
 
 
 def main() -> None:

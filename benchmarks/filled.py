@@ -1,0 +1,82 @@
+"""What a store held, empty and after each stage of filling it, and the figures that follow from that."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+STAGES = ("first pane", "second pane", "same pane")
+"""One event of each user: in a pane, in the next one, and again in that one, which Flink drops unseen."""
+PANES = 2
+
+
+class Store(StrEnum):
+    """What is filled: Flink's state on the heap, in RocksDB, or the sequences in Redis."""
+
+    HASHMAP = "hashmap"
+    ROCKSDB = "rocksdb"
+    REDIS = "redis"
+
+
+class Stage(Struct, frozen=True, kw_only=True):
+    """What the store held after a stage, and what the stage took. Zero is what the store has not."""
+
+    name: str
+    seconds: float = 0.0
+    cpu_s: dict[str, float] = {}
+    """Processor time by component."""
+    heap_bytes: int = 0
+    users_bytes: int = 0
+    """In Flink's newest checkpoint: windows, tiers and timers."""
+    panes_bytes: int = 0
+    """In Flink's newest checkpoint: which panes were seen, kept for two hours."""
+    checkpoint_bytes: int = 0
+    """The checkpoint's files, on disk."""
+    working_bytes: int = 0
+    """RocksDB's own files, on disk."""
+    redis_bytes: int = 0
+    broker_bytes: int = 0
+
+
+class Filled(Struct, frozen=True, kw_only=True):
+    """One store: the empty stage, then `STAGES`."""
+
+    store: Store
+    users: int
+    stages: tuple[Stage, ...]
+
+    def figures(self) -> dict[str, float]:
+        """By name: bytes of a user, a pane and an event; rates; processor seconds a million events."""
+        done = self.stages[1:]
+        return (
+            self._sizes()
+            | {"broker, bytes an event": self.stages[-1].broker_bytes / self.users / len(STAGES)}
+            | {f"{stage.name}, events a second": self.users / stage.seconds for stage in done}
+            | {
+                f"{stage.name}, {component}, CPU-s a million events": cpu_s / self.users * 1e6
+                for stage in done
+                for component, cpu_s in stage.cpu_s.items()
+            }
+        )
+
+    def _sizes(self) -> dict[str, float]:
+        if self.store is Store.REDIS:
+            event = self.added("redis_bytes", 3)
+            return {
+                "Redis, bytes a user": self.added("redis_bytes", 1) - event,
+                "Redis, bytes an event": event,
+            }
+        last = self.stages[-1]
+        found = {
+            "checkpoint, bytes a user": last.users_bytes / self.users,
+            "checkpoint, bytes a pane": last.panes_bytes / self.users / PANES,
+            "checkpoint on disk, bytes a user with both panes": last.checkpoint_bytes / self.users,
+        }
+        if self.store is Store.ROCKSDB:
+            return found | {"working files, bytes a user with both panes": last.working_bytes / self.users}
+        pane = self.added("heap_bytes", 2)
+        return found | {"heap, bytes a user": self.added("heap_bytes", 1) - pane, "heap, bytes a pane": pane}
+
+    def added(self, what: str, stage: int) -> float:
+        """What the stage, counted from 1, added to the field `what`, for each user."""
+        before, after = self.stages[stage - 1], self.stages[stage]
+        return float(getattr(after, what) - getattr(before, what)) / self.users

@@ -1,0 +1,246 @@
+"""`python -m benchmarks scale`: what a user, a pane and an event take, in Flink, on disk and in Redis.
+
+Each store gets a stack of its own and the same events, in stages of one event a user (`benchmarks.filled`).
+What a stage adds, divided by the users, is what a user, a pane or an event takes.
+"""
+
+import asyncio
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import redis
+import typer
+from msgspec import Struct
+from rich.table import Table
+
+from benchmarks.cost import USERS, Need, costs, need, plot
+from benchmarks.crowd import HOUR_MS, events, last_keys
+from benchmarks.filled import PANES, STAGES, Filled, Stage, Store
+from benchmarks.latency import Usage, machine
+from schemas.errors import UnavailableError
+from streams.commands.output import AsJson, notice, out, print_json, progress
+from streams.embedded import Stack
+from streams.flink.rest import KEYED_OPERATOR, Rest
+from streams.producer import Sent, send
+from streams.settings import Settings, load_settings
+
+DEDUPLICATE = "Deduplicate"
+"""The task that keeps which panes were seen, by its name in Flink."""
+_HEAP_MB, _HEAP_MB_PER_MILLION = 1024, 4096
+_FILLED_WITHIN_S = 1800.0
+_POLL_S = 0.2
+_WATCH_S = 5.0
+# So that the heap is seen without garbage: a full collection whenever there was none for a second.
+_GC = "-XX:+UseG1GC -XX:G1PeriodicGCInterval=1000 -XX:-G1PeriodicGCInvokesConcurrent"
+_ROWS = {
+    "events_per_s": ("events a second", 1.0),
+    "job_cores": ("cores of the main job, and partitions", 1.0),
+    "sequence_cores": ("cores of the sequence writer", 1.0),
+    "broker_cores": ("cores of the broker", 1.0),
+    "broker_bytes_per_s": ("broker network, MB/s", 1e6),
+    "broker_disk_bytes": ("broker disk, TB", 1e12),
+    "heap_bytes": ("state on the heap, GB", 1e9),
+    "rocksdb_bytes": ("or in RocksDB, GB", 1e9),
+    "checkpoint_bytes": ("checkpoint, GB", 1e9),
+    "redis_bytes": ("Redis, TB", 1e12),
+    "redis_nodes": ("Redis nodes of 64 GB", 1.0),
+    "drafts_per_s": ("drafts a second", 1.0),
+    "gpus": ("GPUs", 1.0),
+}
+"""Of the cost curve: what stands in each row, in which unit."""
+
+
+class Report(Struct, kw_only=True):
+    """All that was measured, and on which machine."""
+
+    users: int
+    filled: list[Filled]
+    figures: dict[Store, dict[str, float]]
+    curve: list[Need]
+    """What more users need, by arithmetic; only where all stores were filled."""
+    machine: dict[str, Any]
+
+
+def scale(
+    users: Annotated[int, typer.Option("--users", min=1000, help="How many users there are.")] = 1_000_000,
+    store: Annotated[
+        list[Store] | None, typer.Option("--store", help="Only this one; may be given several times.")
+    ] = None,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", metavar="FILE", help="Draw the cost curve there as well.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what users, panes and events take in Flink's state, in its checkpoints and in Redis.
+
+    Starts a stack of its own for each store, in a temporary folder, and removes it afterwards. A million
+    users need 8 GB of memory.
+
+    Example: python -m benchmarks scale --users 100000
+    """
+    filled = [_fill(one, users) for one in store or list(Store)]
+    by_store = {one.store: one for one in filled}
+    curve = [need(count, costs(by_store)) for count in USERS] if by_store.keys() == set(Store) else []
+    report = Report(
+        users=users,
+        filled=filled,
+        figures={one.store: one.figures() for one in filled},
+        curve=curve,
+        machine=machine(),
+    )
+    if as_json:
+        print_json(report)
+    else:
+        _print(report)
+    if svg is not None and curve:
+        plot(curve, svg)
+
+
+def _fill(store: Store, users: int) -> Filled:
+    with _stack(store, users) as settings, progress() as shown:
+        bar = shown.add_task(store, total=users)
+        now_ms = int(time.time() * 1000)
+
+        def on_progress(sent: Sent) -> None:
+            shown.update(bar, completed=sent.events)
+
+        stages = [_held(settings, store, Stage(name="empty"))]
+        for number, name in enumerate(STAGES):
+            usage, begun_s = Usage(settings.work_dir), time.monotonic()
+            usage.begin()
+            shown.update(bar, description=f"{store}: {name}")
+            records = events(users, number, now_ms - (HOUR_MS if number else 0))
+            asyncio.run(send(settings.bootstrap_servers, records, on_progress=on_progress))
+            _await(settings, store, users, number)
+            seconds = time.monotonic() - begun_s
+            used = {component: cores * seconds for component, cores in usage.cores().items()}
+            stages.append(_held(settings, store, Stage(name=name, seconds=seconds, cpu_s=used)))
+    return Filled(store=store, users=users, stages=tuple(stages))
+
+
+@contextmanager
+def _stack(store: Store, users: int) -> Iterator[Settings]:
+    work_dir = Path(tempfile.mkdtemp(prefix="holdfast-scale-"))
+    os.environ["JDK_JAVA_OPTIONS"] = _GC
+    settings = msgspec.structs.replace(
+        load_settings(),
+        work_dir=work_dir,
+        flink_heap_mb=_HEAP_MB + (users * _HEAP_MB_PER_MILLION // 1_000_000 if store is Store.HASHMAP else 0),
+        state_backend="rocksdb" if store is Store.ROCKSDB else "hashmap",
+        checkpoint_interval_ms=1000 if store is Store.REDIS else 10_000,
+    )
+    stack = Stack(settings)
+    only = ("broker", "redis", "sequences") if store is Store.REDIS else ("broker", "flink")
+    try:
+        yield stack.up(only)
+    except BaseException:
+        notice(f"the logs are kept in {work_dir / 'logs'}")
+        stack.down()
+        raise
+    stack.down()
+    shutil.rmtree(work_dir)
+
+
+def _await(settings: Settings, store: Store, users: int, number: int) -> None:
+    """Wait until the events of the stages up to `number` are in the store."""
+    is_there = _is_in_redis if store is Store.REDIS else _is_in_flink
+    end = time.monotonic() + _FILLED_WITHIN_S
+    while not is_there(settings, users, number):
+        if time.monotonic() > end:
+            raise UnavailableError(f"{store} did not take the events within {_FILLED_WITHIN_S:.0f} s")
+        time.sleep(_POLL_S)
+
+
+def _is_in_redis(settings: Settings, users: int, number: int) -> bool:
+    with redis.Redis.from_url(settings.redis_url) as client:
+        return all(client.zcard(b"seq:" + key) > number for key in last_keys(users))
+
+
+def _is_in_flink(settings: Settings, users: int, number: int) -> bool:
+    tasks = Rest(settings.flink_port).tasks()
+    seen, passed = (
+        next(one.records_in for one in tasks if one.name.startswith(name))
+        for name in (DEDUPLICATE, KEYED_OPERATOR)
+    )
+    return seen >= (number + 1) * users and passed >= min(number + 1, PANES) * users
+
+
+def _held(settings: Settings, store: Store, stage: Stage) -> Stage:
+    """`stage` with what the store holds now."""
+    broker_bytes = size_bytes(settings.work_dir / "broker", "*.log")
+    if store is Store.REDIS:
+        with redis.Redis.from_url(settings.redis_url) as client:
+            memory = client.info("memory")
+        return msgspec.structs.replace(
+            stage, redis_bytes=int(memory["used_memory"]), broker_bytes=broker_bytes
+        )
+    if store is Store.ROCKSDB and stage.name != STAGES[-1]:
+        return stage  # what is in it by then says it all
+    rest = Rest(settings.flink_port)
+    rest.wait_checkpoint_after(time.time() * 1000, _FILLED_WITHIN_S)
+    parts = {one.name.split("[")[0].split(" ")[0]: one.state_bytes for one in rest.tasks()}
+    folder = settings.checkpoints("decisions")
+    return msgspec.structs.replace(
+        stage,
+        heap_bytes=_least(rest.heap_bytes, _WATCH_S) if store is Store.HASHMAP else 0,
+        users_bytes=parts[KEYED_OPERATOR],
+        panes_bytes=parts[DEDUPLICATE],
+        checkpoint_bytes=_newest_bytes(folder),
+        working_bytes=size_bytes(folder / "rocksdb"),
+        broker_bytes=broker_bytes,
+    )
+
+
+def _least(read: Callable[[], int], watch_s: float) -> int:
+    """The least that `read` gives within `watch_s`: what a collection of garbage leaves."""
+    least, end = read(), time.monotonic() + watch_s
+    while time.monotonic() < end:
+        time.sleep(_POLL_S)
+        least = min(least, read())
+    return least
+
+
+def _newest_bytes(checkpoints: Path) -> int:
+    """The files of the newest checkpoint: its own, and those that it shares with others of its job."""
+    newest = max(checkpoints.glob("*/chk-*/_metadata"), key=lambda path: path.stat().st_mtime).parent
+    return size_bytes(newest) + size_bytes(newest.parent / "shared")
+
+
+def size_bytes(folder: Path, pattern: str = "*") -> int:
+    """All files in `folder` and below that fit `pattern`, while others write there."""
+    found = 0
+    for path in folder.rglob(pattern):
+        with suppress(FileNotFoundError):
+            found += path.stat().st_size if path.is_file() else 0
+    return found
+
+
+def _print(report: Report) -> None:
+    out.print(f"{report.users:,} users on {report.machine['cores']} cores ({report.machine['cpu']})")
+    for store, figures in report.figures.items():
+        table = Table(store, "", box=None)
+        table.columns[1].justify = "right"
+        for name, value in figures.items():
+            table.add_row(name, f"{value:,.1f}" if value < 100 else f"{value:,.0f}")
+        out.print(table)
+    if report.curve:
+        out.print(_curve(report.curve))
+
+
+def _curve(needs: list[Need]) -> Table:
+    """One column for each number of users."""
+    table = Table("at the busiest time", *(f"{one.users / 1e6:,.0f} M users" for one in needs), box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, (words, unit) in _ROWS.items():
+        values = (getattr(one, name) / unit for one in needs)
+        row = (f"{value:,.1f}" if value < 10 and unit > 1 else f"{value:,.0f}" for value in values)
+        table.add_row(words, *row)
+    return table
