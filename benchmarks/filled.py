@@ -4,10 +4,6 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-STAGES = ("first pane", "second pane", "same pane")
-"""One event of each user: in a pane, in the next one, and again in that one, which Flink drops unseen."""
-PANES = 2
-
 
 class Store(StrEnum):
     """What is filled: Flink's state on the heap, in RocksDB, or the sequences in Redis."""
@@ -15,6 +11,15 @@ class Store(StrEnum):
     HASHMAP = "hashmap"
     ROCKSDB = "rocksdb"
     REDIS = "redis"
+
+
+FIRST, SECOND, SAME = "first pane", "second pane", "same pane"
+"""Stages of one event of each user: in a pane, in another one, and in one again, which Flink drops unseen."""
+
+
+def stages(store: Store) -> tuple[str, ...]:
+    """The stages of filling `store`. RocksDB, the slowest, tells users and panes apart after one of each."""
+    return (FIRST, SAME) if store is Store.ROCKSDB else (FIRST, SECOND, SAME)
 
 
 class Stage(Struct, frozen=True, kw_only=True):
@@ -38,18 +43,23 @@ class Stage(Struct, frozen=True, kw_only=True):
 
 
 class Filled(Struct, frozen=True, kw_only=True):
-    """One store: the empty stage, then `STAGES`."""
+    """One store: the empty stage, then its `stages`."""
 
     store: Store
     users: int
     stages: tuple[Stage, ...]
+
+    @property
+    def panes(self) -> int:
+        """Active panes of each user, in the end."""
+        return sum(stage.name in (FIRST, SECOND) for stage in self.stages)
 
     def figures(self) -> dict[str, float]:
         """By name: bytes of a user, a pane and an event; rates; processor seconds a million events."""
         done = self.stages[1:]
         return (
             self._sizes()
-            | {"broker, bytes an event": self.stages[-1].broker_bytes / self.users / len(STAGES)}
+            | {"broker, bytes an event": self.stages[-1].broker_bytes / self.users / len(done)}
             | {f"{stage.name}, events a second": self.users / stage.seconds for stage in done}
             | {
                 f"{stage.name}, {component}, CPU-s a million events": cpu_s / self.users * 1e6
@@ -68,11 +78,11 @@ class Filled(Struct, frozen=True, kw_only=True):
         last = self.stages[-1]
         found = {
             "checkpoint, bytes a user": last.users_bytes / self.users,
-            "checkpoint, bytes a pane": last.panes_bytes / self.users / PANES,
-            "checkpoint on disk, bytes a user with both panes": last.checkpoint_bytes / self.users,
+            "checkpoint, bytes a pane": last.panes_bytes / self.users / self.panes,
+            "checkpoint on disk, bytes a user with these": last.checkpoint_bytes / self.users,
         }
         if self.store is Store.ROCKSDB:
-            return found | {"working files, bytes a user with both panes": last.working_bytes / self.users}
+            return found | {"working files, bytes a user with these": last.working_bytes / self.users}
         pane = self.added("heap_bytes", 2)
         return found | {"heap, bytes a user": self.added("heap_bytes", 1) - pane, "heap, bytes a pane": pane}
 

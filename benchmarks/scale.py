@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,12 +23,12 @@ from rich.table import Table
 
 from benchmarks.cost import USERS, Need, costs, need, plot
 from benchmarks.crowd import HOUR_MS, events, last_keys
-from benchmarks.filled import PANES, STAGES, Filled, Stage, Store
+from benchmarks.filled import SAME, SECOND, Filled, Stage, Store, stages
 from benchmarks.latency import Usage, machine
-from schemas.errors import UnavailableError
+from schemas.errors import InputError, UnavailableError
 from streams.commands.output import AsJson, notice, out, print_json, progress
 from streams.embedded import Stack
-from streams.flink.rest import KEYED_OPERATOR, Rest
+from streams.flink.rest import KEYED_OPERATOR, Rest, Task
 from streams.producer import Sent, send
 from streams.settings import Settings, load_settings
 
@@ -73,8 +74,8 @@ def scale(
     store: Annotated[
         list[Store] | None, typer.Option("--store", help="Only this one; may be given several times.")
     ] = None,
-    svg: Annotated[
-        Path | None, typer.Option("--svg", metavar="FILE", help="Draw the cost curve there as well.")
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write report.json and scale.svg there.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -99,8 +100,19 @@ def scale(
         print_json(report)
     else:
         _print(report)
-    if svg is not None and curve:
-        plot(curve, svg)
+    if out_dir is not None:
+        _write(report, out_dir)
+
+
+def _write(report: Report, out_dir: Path) -> None:
+    """Keep the report, and the cost curve where there is one and something that draws it."""
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        (out_dir / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+        if report.curve and find_spec("matplotlib") is not None:
+            plot(report.curve, out_dir / "scale.svg")
+    except OSError as error:
+        raise InputError(f"cannot write to {out_dir}: {error}") from error
 
 
 def _fill(store: Store, users: int) -> Filled:
@@ -111,35 +123,36 @@ def _fill(store: Store, users: int) -> Filled:
         def on_progress(sent: Sent) -> None:
             shown.update(bar, completed=sent.events)
 
-        stages = [_held(settings, store, Stage(name="empty"))]
-        for number, name in enumerate(STAGES):
+        held = [_held(settings, store, Stage(name="empty"))]
+        names = stages(store)
+        for number, name in enumerate(names):
             usage, begun_s = Usage(settings.work_dir), time.monotonic()
             usage.begin()
             shown.update(bar, description=f"{store}: {name}")
-            records = events(users, number, now_ms - (HOUR_MS if number else 0))
+            records = events(users, number, now_ms - (0 if name == SECOND else HOUR_MS))
             asyncio.run(send(settings.bootstrap_servers, records, on_progress=on_progress))
-            _await(settings, store, users, number)
+            _await(settings, store, users, names[: number + 1])
             seconds = time.monotonic() - begun_s
             used = {component: cores * seconds for component, cores in usage.cores().items()}
-            stages.append(_held(settings, store, Stage(name=name, seconds=seconds, cpu_s=used)))
-    return Filled(store=store, users=users, stages=tuple(stages))
+            held.append(_held(settings, store, Stage(name=name, seconds=seconds, cpu_s=used)))
+    return Filled(store=store, users=users, stages=tuple(held))
 
 
 @contextmanager
 def _stack(store: Store, users: int) -> Iterator[Settings]:
     work_dir = Path(tempfile.mkdtemp(prefix="holdfast-scale-"))
-    os.environ["JDK_JAVA_OPTIONS"] = _GC
     settings = msgspec.structs.replace(
         load_settings(),
         work_dir=work_dir,
         flink_heap_mb=_HEAP_MB + (users * _HEAP_MB_PER_MILLION // 1_000_000 if store is Store.HASHMAP else 0),
         state_backend="rocksdb" if store is Store.ROCKSDB else "hashmap",
-        checkpoint_interval_ms=1000 if store is Store.REDIS else 10_000,
     )
     stack = Stack(settings)
-    only = ("broker", "redis", "sequences") if store is Store.REDIS else ("broker", "flink")
     try:
-        yield stack.up(only)
+        stack.up(("broker",))
+        with _collecting(store):
+            up = stack.up(("redis", "sequences") if store is Store.REDIS else ("flink",))
+        yield up
     except BaseException:
         notice(f"the logs are kept in {work_dir / 'logs'}")
         stack.down()
@@ -148,28 +161,42 @@ def _stack(store: Store, users: int) -> Iterator[Settings]:
     shutil.rmtree(work_dir)
 
 
-def _await(settings: Settings, store: Store, users: int, number: int) -> None:
-    """Wait until the events of the stages up to `number` are in the store."""
+@contextmanager
+def _collecting(store: Store) -> Iterator[None]:
+    """What starts meanwhile collects its garbage as `_GC` says, where the heap is what is looked at."""
+    if store is Store.HASHMAP:
+        os.environ["JDK_JAVA_OPTIONS"] = _GC
+    yield
+    os.environ.pop("JDK_JAVA_OPTIONS", None)
+
+
+def _await(settings: Settings, store: Store, users: int, done: tuple[str, ...]) -> None:
+    """Wait until the events of the stages `done` are in the store."""
     is_there = _is_in_redis if store is Store.REDIS else _is_in_flink
     end = time.monotonic() + _FILLED_WITHIN_S
-    while not is_there(settings, users, number):
+    while not is_there(settings, users, done):
         if time.monotonic() > end:
             raise UnavailableError(f"{store} did not take the events within {_FILLED_WITHIN_S:.0f} s")
         time.sleep(_POLL_S)
 
 
-def _is_in_redis(settings: Settings, users: int, number: int) -> bool:
+def _is_in_redis(settings: Settings, users: int, done: tuple[str, ...]) -> bool:
     with redis.Redis.from_url(settings.redis_url) as client:
-        return all(client.zcard(b"seq:" + key) > number for key in last_keys(users))
+        return all(client.zcard(b"seq:" + key) == len(done) for key in last_keys(users))
 
 
-def _is_in_flink(settings: Settings, users: int, number: int) -> bool:
-    tasks = Rest(settings.flink_port).tasks()
-    seen, passed = (
-        next(one.records_in for one in tasks if one.name.startswith(name))
-        for name in (DEDUPLICATE, KEYED_OPERATOR)
+def _is_in_flink(settings: Settings, users: int, done: tuple[str, ...]) -> bool:
+    """Every event is looked at; the keyed operator gets those that are the first of their pane."""
+    tasks, firsts = _tasks(settings), sum(name != SAME for name in done)
+    return (
+        tasks[DEDUPLICATE].records_in >= len(done) * users
+        and tasks[KEYED_OPERATOR].records_in >= firsts * users
     )
-    return seen >= (number + 1) * users and passed >= min(number + 1, PANES) * users
+
+
+def _tasks(settings: Settings) -> dict[str, Task]:
+    """The job's tasks by the name of their first operator."""
+    return {one.name.split("[")[0].split(" ")[0]: one for one in Rest(settings.flink_port).tasks()}
 
 
 def _held(settings: Settings, store: Store, stage: Stage) -> Stage:
@@ -181,17 +208,16 @@ def _held(settings: Settings, store: Store, stage: Stage) -> Stage:
         return msgspec.structs.replace(
             stage, redis_bytes=int(memory["used_memory"]), broker_bytes=broker_bytes
         )
-    if store is Store.ROCKSDB and stage.name != STAGES[-1]:
+    if store is Store.ROCKSDB and stage.name != SAME:
         return stage  # what is in it by then says it all
     rest = Rest(settings.flink_port)
     rest.wait_checkpoint_after(time.time() * 1000, _FILLED_WITHIN_S)
-    parts = {one.name.split("[")[0].split(" ")[0]: one.state_bytes for one in rest.tasks()}
-    folder = settings.checkpoints("decisions")
+    tasks, folder = _tasks(settings), settings.checkpoints("decisions")
     return msgspec.structs.replace(
         stage,
         heap_bytes=_least(rest.heap_bytes, _WATCH_S) if store is Store.HASHMAP else 0,
-        users_bytes=parts[KEYED_OPERATOR],
-        panes_bytes=parts[DEDUPLICATE],
+        users_bytes=tasks[KEYED_OPERATOR].state_bytes,
+        panes_bytes=tasks[DEDUPLICATE].state_bytes,
         checkpoint_bytes=_newest_bytes(folder),
         working_bytes=size_bytes(folder / "rocksdb"),
         broker_bytes=broker_bytes,

@@ -9,11 +9,10 @@ import pytest
 
 from benchmarks.cost import USERS, Costs, Habits, costs, need, plot
 from benchmarks.crowd import HOUR_MS, events, last_keys
-from benchmarks.filled import STAGES, Filled, Stage, Store
+from benchmarks.filled import Filled, Stage, Store, stages
 from benchmarks.scale import size_bytes
 from operators.window import pane_of, phase_ms
 from schemas.codec import accept
-from schemas.errors import InputError
 from schemas.events import Usage
 from streams.flink.plain import PLAIN
 from streams.producer import partition_of
@@ -51,15 +50,15 @@ def test_the_last_user_of_each_partition_is_known() -> None:
     assert sorted(last_keys(500)) == sorted(last.values())
 
 
-def filled(store: Store, **held: tuple[int, int, int, int]) -> Filled:
+def filled(store: Store, **held: tuple[int, ...]) -> Filled:
     """Ten users; for each field what the store held when it was empty and after each stage."""
-    stages = [Stage(name="empty"), *(Stage(name=name, seconds=2.0, cpu_s=CPU_S) for name in STAGES)]
+    found = [Stage(name="empty"), *(Stage(name=name, seconds=2.0, cpu_s=CPU_S) for name in stages(store))]
     for field, values in held.items():
-        stages = [
+        found = [
             msgspec.structs.replace(stage, **{field: value})
-            for stage, value in zip(stages, values, strict=True)
+            for stage, value in zip(found, values, strict=True)
         ]
-    return Filled(store=store, users=10, stages=tuple(stages))
+    return Filled(store=store, users=10, stages=tuple(found))
 
 
 HASHMAP = filled(
@@ -70,7 +69,7 @@ HASHMAP = filled(
     checkpoint_bytes=(100, 2500, 3000, 3000),
     broker_bytes=(0, 3000, 6000, 9000),
 )
-ROCKSDB = filled(Store.ROCKSDB, working_bytes=(0, 1000, 1500, 1500))
+ROCKSDB = filled(Store.ROCKSDB, working_bytes=(0, 0, 1500), panes_bytes=(0, 0, 300))
 REDIS = filled(Store.REDIS, redis_bytes=(5000, 10_000, 12_000, 14_000))
 
 
@@ -79,6 +78,10 @@ def test_a_user_and_a_pane_are_told_apart() -> None:
     assert (found["heap, bytes a user"], found["heap, bytes a pane"]) == (500, 200)
     assert (found["checkpoint, bytes a user"], found["checkpoint, bytes a pane"]) == (200, 50)
     assert found["broker, bytes an event"] == 300
+
+
+def test_rocksdb_is_filled_with_one_pane_a_user() -> None:
+    assert ROCKSDB.figures()["checkpoint, bytes a pane"] == 30
 
 
 def test_a_user_costs_redis_more_than_an_event_does() -> None:
@@ -134,14 +137,6 @@ def test_the_curve_is_drawn(tmp_path: Path) -> None:
     path = tmp_path / "scale.svg"
     plot([need(users, COSTS) for users in USERS], path)
     assert "<svg" in path.read_text(encoding="utf-8")
-
-
-def test_without_matplotlib_one_line_says_what_to_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("benchmarks.cost.find_spec", lambda name: None)
-    with pytest.raises(InputError, match="needs matplotlib: run"):
-        plot([need(1_000_000, COSTS)], tmp_path / "scale.svg")
 
 
 def test_all_files_below_a_folder_count(tmp_path: Path) -> None:
