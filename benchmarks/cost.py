@@ -68,8 +68,8 @@ def costs(filled: Mapping[Store, Filled]) -> Costs:
         broker_event_bytes=last.broker_bytes / users / (len(heap.stages) - 1),
         user_heap_bytes=heap.added("heap_bytes", 1) - pane_heap_bytes,
         pane_heap_bytes=pane_heap_bytes,
-        user_disk_bytes=disk.stages[-1].working_bytes / users,
-        user_checkpoint_bytes=last.checkpoint_bytes / users,
+        user_disk_bytes=disk.checked.working_bytes / users,
+        user_checkpoint_bytes=heap.checked.checkpoint_bytes / users,
         redis_user_bytes=sequences.added("redis_bytes", 1) - redis_event_bytes,
         redis_event_bytes=redis_event_bytes,
     )
@@ -131,24 +131,24 @@ def _whole(used: float) -> int:
 
 
 def plot(needs: list[Need], path: Path) -> None:
-    """Write the curves as SVG, each against the users, both axes logarithmic. Needs matplotlib."""
-    # By name: it is not among the dependencies.
-    figure = import_module("matplotlib.figure").Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.add_subplot()
+    """Draw the needs against the users as SVG, both axes logarithmic. Needs matplotlib."""
     users = [one.users for one in needs]
     curves = {
-        "cores of both jobs": [one.job_cores + one.sequence_cores for one in needs],
-        "Flink state on the heap, GB": [one.heap_bytes / 1e9 for one in needs],
-        "Flink state in RocksDB, GB": [one.rocksdb_bytes / 1e9 for one in needs],
         "Redis, GB": [one.redis_bytes / 1e9 for one in needs],
         "broker network, MB/s": [one.broker_bytes_per_s / 1e6 for one in needs],
+        "Flink's state on the heap, GB": [one.heap_bytes / 1e9 for one in needs],
+        "Flink's state in RocksDB, GB": [one.rocksdb_bytes / 1e9 for one in needs],
+        "cores of the main job": [one.job_cores for one in needs],
+        "cores of the sequence writer": [one.sequence_cores for one in needs],
         "GPUs for drafts": [one.gpus for one in needs],
     }
-    for name, values in curves.items():
-        axes.plot(users, values, marker="o", label=name)
-    axes.set(
-        xscale="log", yscale="log", xlabel="users", title="What is needed at the busiest time of the day"
-    )
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(path, format="svg")
+    # By name: it is not among the dependencies.
+    with import_module("matplotlib").rc_context({"svg.fonttype": "none", "svg.hashsalt": "holdfast"}):
+        figure = import_module("matplotlib.figure").Figure(figsize=(8, 5), layout="constrained")
+        axes = figure.add_subplot()
+        for name, values in curves.items():
+            axes.plot(users, values, marker="o", markersize=4, label=name)
+        axes.set(xscale="log", yscale="log", xlabel="users", title="Needed at the busiest time of the day")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small")
+        figure.savefig(path, format="svg", metadata={"Date": None})

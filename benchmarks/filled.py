@@ -54,6 +54,11 @@ class Filled(Struct, frozen=True, kw_only=True):
         """Active panes of each user, in the end."""
         return sum(stage.name in (FIRST, SECOND) for stage in self.stages)
 
+    @property
+    def checked(self) -> Stage:
+        """The stage after which a checkpoint was looked at."""
+        return max(self.stages, key=lambda stage: stage.users_bytes)
+
     def figures(self) -> dict[str, float]:
         """By name: bytes of a user, a pane and an event; rates; processor seconds a million events."""
         done = self.stages[1:]
@@ -75,14 +80,14 @@ class Filled(Struct, frozen=True, kw_only=True):
                 "Redis, bytes a user": self.added("redis_bytes", 1) - event,
                 "Redis, bytes an event": event,
             }
-        last = self.stages[-1]
+        checked = self.checked
         found = {
-            "checkpoint, bytes a user": last.users_bytes / self.users,
-            "checkpoint, bytes a pane": last.panes_bytes / self.users / self.panes,
-            "checkpoint on disk, bytes a user with these": last.checkpoint_bytes / self.users,
+            "checkpoint, bytes a user": checked.users_bytes / self.users,
+            "checkpoint, bytes a pane": checked.panes_bytes / self.users / self.panes,
+            "checkpoint on disk, bytes a user with these": checked.checkpoint_bytes / self.users,
         }
         if self.store is Store.ROCKSDB:
-            return found | {"working files, bytes a user with these": last.working_bytes / self.users}
+            return found | {"working files, bytes a user with these": checked.working_bytes / self.users}
         pane = self.added("heap_bytes", 2)
         return found | {"heap, bytes a user": self.added("heap_bytes", 1) - pane, "heap, bytes a pane": pane}
 

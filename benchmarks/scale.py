@@ -7,9 +7,10 @@ What a stage adds, divided by the users, is what a user, a pane or an event take
 import asyncio
 import os
 import shutil
+import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +28,7 @@ from benchmarks.filled import SAME, SECOND, Filled, Stage, Store, stages
 from benchmarks.latency import Usage, machine
 from schemas.errors import InputError, UnavailableError
 from streams.commands.output import AsJson, notice, out, print_json, progress
-from streams.embedded import Stack
+from streams.embedded import Stack, process
 from streams.flink.rest import KEYED_OPERATOR, Rest, Task
 from streams.producer import Sent, send
 from streams.settings import Settings, load_settings
@@ -35,11 +36,13 @@ from streams.settings import Settings, load_settings
 DEDUPLICATE = "Deduplicate"
 """The task that keeps which panes were seen, by its name in Flink."""
 _HEAP_MB, _HEAP_MB_PER_MILLION = 1024, 4096
+_CHECKED = {Store.HASHMAP: SECOND, Store.ROCKSDB: SAME}
+"""After which stage a checkpoint is looked at."""
 _FILLED_WITHIN_S = 1800.0
 _POLL_S = 0.2
-_WATCH_S = 5.0
-# So that the heap is seen without garbage: a full collection whenever there was none for a second.
-_GC = "-XX:+UseG1GC -XX:G1PeriodicGCInterval=1000 -XX:-G1PeriodicGCInvokesConcurrent"
+_WATCH_S = 4.0
+# With this option a JVM that is told to quit collects all garbage and lists its classes, and goes on.
+_HISTOGRAM = "-XX:+PrintClassHistogram"
 _ROWS = {
     "events_per_s": ("events a second", 1.0),
     "job_cores": ("cores of the main job, and partitions", 1.0),
@@ -150,24 +153,14 @@ def _stack(store: Store, users: int) -> Iterator[Settings]:
     stack = Stack(settings)
     try:
         stack.up(("broker",))
-        with _collecting(store):
-            up = stack.up(("redis", "sequences") if store is Store.REDIS else ("flink",))
-        yield up
+        os.environ["JDK_JAVA_OPTIONS"] = _HISTOGRAM
+        yield stack.up(("redis", "sequences") if store is Store.REDIS else ("flink",))
     except BaseException:
         notice(f"the logs are kept in {work_dir / 'logs'}")
         stack.down()
         raise
     stack.down()
     shutil.rmtree(work_dir)
-
-
-@contextmanager
-def _collecting(store: Store) -> Iterator[None]:
-    """What starts meanwhile collects its garbage as `_GC` says, where the heap is what is looked at."""
-    if store is Store.HASHMAP:
-        os.environ["JDK_JAVA_OPTIONS"] = _GC
-    yield
-    os.environ.pop("JDK_JAVA_OPTIONS", None)
 
 
 def _await(settings: Settings, store: Store, users: int, done: tuple[str, ...]) -> None:
@@ -201,35 +194,39 @@ def _tasks(settings: Settings) -> dict[str, Task]:
 
 def _held(settings: Settings, store: Store, stage: Stage) -> Stage:
     """`stage` with what the store holds now."""
-    broker_bytes = size_bytes(settings.work_dir / "broker", "*.log")
+    held = {"broker_bytes": size_bytes(settings.work_dir / "broker", "*.log")}
     if store is Store.REDIS:
         with redis.Redis.from_url(settings.redis_url) as client:
-            memory = client.info("memory")
-        return msgspec.structs.replace(
-            stage, redis_bytes=int(memory["used_memory"]), broker_bytes=broker_bytes
-        )
-    if store is Store.ROCKSDB and stage.name != SAME:
-        return stage  # what is in it by then says it all
-    rest = Rest(settings.flink_port)
-    rest.wait_checkpoint_after(time.time() * 1000, _FILLED_WITHIN_S)
+            held["redis_bytes"] = client.info("memory")["used_memory"]
+    if store is Store.HASHMAP and stage.name != SAME:
+        held["heap_bytes"] = _heap_bytes(settings)
+    if _CHECKED.get(store) == stage.name:
+        held |= _checkpoint(settings)
+    return msgspec.structs.replace(stage, **held)
+
+
+def _checkpoint(settings: Settings) -> dict[str, int]:
+    """What the next checkpoint holds."""
+    Rest(settings.flink_port).wait_checkpoint_after(time.time() * 1000, _FILLED_WITHIN_S)
     tasks, folder = _tasks(settings), settings.checkpoints("decisions")
-    return msgspec.structs.replace(
-        stage,
-        heap_bytes=_least(rest.heap_bytes, _WATCH_S) if store is Store.HASHMAP else 0,
-        users_bytes=tasks[KEYED_OPERATOR].state_bytes,
-        panes_bytes=tasks[DEDUPLICATE].state_bytes,
-        checkpoint_bytes=_newest_bytes(folder),
-        working_bytes=size_bytes(folder / "rocksdb"),
-        broker_bytes=broker_bytes,
-    )
+    return {
+        "users_bytes": tasks[KEYED_OPERATOR].state_bytes,
+        "panes_bytes": tasks[DEDUPLICATE].state_bytes,
+        "checkpoint_bytes": _newest_bytes(folder),
+        "working_bytes": size_bytes(folder / "rocksdb"),
+    }
 
 
-def _least(read: Callable[[], int], watch_s: float) -> int:
-    """The least that `read` gives within `watch_s`: what a collection of garbage leaves."""
-    least, end = read(), time.monotonic() + watch_s
+def _heap_bytes(settings: Settings) -> int:
+    """What the heap of the main job holds without garbage."""
+    for one in process.find(settings.work_dir)["flink"].every:
+        if one.name() == "java":
+            one.send_signal(signal.SIGQUIT)
+    rest, end = Rest(settings.flink_port), time.monotonic() + _WATCH_S
+    least = rest.heap_bytes()
     while time.monotonic() < end:
         time.sleep(_POLL_S)
-        least = min(least, read())
+        least = min(least, rest.heap_bytes())
     return least
 
 

@@ -63,13 +63,13 @@ def filled(store: Store, **held: tuple[int, ...]) -> Filled:
 
 HASHMAP = filled(
     Store.HASHMAP,
-    heap_bytes=(1000, 8000, 10_000, 10_000),
-    users_bytes=(0, 2000, 2000, 2000),
-    panes_bytes=(0, 500, 1000, 1000),
-    checkpoint_bytes=(100, 2500, 3000, 3000),
+    heap_bytes=(1000, 8000, 10_000, 0),
+    users_bytes=(0, 0, 2000, 0),
+    panes_bytes=(0, 0, 1000, 0),
+    checkpoint_bytes=(0, 0, 3000, 0),
     broker_bytes=(0, 3000, 6000, 9000),
 )
-ROCKSDB = filled(Store.ROCKSDB, working_bytes=(0, 0, 1500), panes_bytes=(0, 0, 300))
+ROCKSDB = filled(Store.ROCKSDB, working_bytes=(0, 0, 1500), panes_bytes=(0, 0, 300), users_bytes=(0, 0, 1))
 REDIS = filled(Store.REDIS, redis_bytes=(5000, 10_000, 12_000, 14_000))
 
 
