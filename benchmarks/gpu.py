@@ -14,7 +14,7 @@ from msgspec import Struct
 from rich.table import Table
 
 from benchmarks.latency import machine
-from schemas.errors import InputError
+from schemas.errors import InputError, UnavailableError
 from streams.commands.output import AsJson, notice, out, print_json
 from streams.settings import load_settings
 
@@ -76,10 +76,16 @@ def gpu(
     if shape is Shape.GPT_OSS_20B and device != "cuda":
         raise InputError("GPT-OSS-20B needs a CUDA device, and there is none: try --shape nano")
     budget_ms = load_settings().budget_ms
-    rows = []
-    for found in pace.paces(pace.build(pace.shape(shape), device), BATCHES, PROMPT_TOKENS, MOST_TOKENS):
-        rows.append(row(budget_ms, **msgspec.structs.asdict(found)))
-        notice(f"batch {found.batch}, prompt of {found.prompt_tokens}: {found.token_ms:.2f} ms a token")
+    rows: list[Row] = []
+    try:
+        model = pace.build(pace.shape(shape), device)
+        for found in pace.paces(model, BATCHES, PROMPT_TOKENS, MOST_TOKENS):
+            rows.append(row(budget_ms, **msgspec.structs.asdict(found)))
+            notice(f"batch {found.batch}, prompt of {found.prompt_tokens}: {found.token_ms:.2f} ms a token")
+    except RuntimeError as error:  # torch's own are all of this kind; what was measured so far counts
+        if not rows:
+            raise UnavailableError(f"{shape} does not run on {name}: {error}") from error
+        notice(f"the rest was not measured: {error}")
     report = Report(shape=shape, device=name, budget_ms=budget_ms, rows=rows, machine=machine())
     if as_json:
         print_json(report)

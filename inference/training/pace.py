@@ -4,10 +4,12 @@ import copy
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from itertools import product
 
 import torch
 from msgspec import Struct
 from transformers import GptOssConfig, GptOssForCausalLM, StaticCache
+from transformers.utils import logging
 
 from inference.training import model
 
@@ -42,6 +44,7 @@ def shape(name: str) -> GptOssConfig:
 
 def build(config: GptOssConfig, device: str) -> GptOssForCausalLM:
     """A model with random weights in BF16, made on `device` (`cuda` or `cpu`)."""
+    logging.set_verbosity_error()
     config = copy.deepcopy(config)
     config._attn_implementation = "eager"  # the one with attention sinks that needs no kernels from elsewhere
     config._experts_implementation = "grouped_mm" if device == "cuda" else "eager"
@@ -58,18 +61,21 @@ def build(config: GptOssConfig, device: str) -> GptOssForCausalLM:
 def paces(
     made: GptOssForCausalLM, batches: tuple[int, ...], prompts: tuple[int, ...], tokens: int
 ) -> Iterator[Pace]:
-    """The pace for each batch and prompt length, with `tokens` written; on CUDA with graphs as well."""
-    for batch in batches:
-        for prompt_tokens in prompts:
-            for cuda_graphs in (False, True) if made.device.type == "cuda" else (False,):
-                first_ms, token_ms = _Run(made, batch, prompt_tokens, tokens).measure(cuda_graphs)
-                yield Pace(
-                    batch=batch,
-                    prompt_tokens=prompt_tokens,
-                    cuda_graphs=cuda_graphs,
-                    first_ms=first_ms,
-                    token_ms=token_ms,
-                )
+    """The pace for each batch and prompt length, with `tokens` written; on CUDA then with graphs as well.
+
+    Raises:
+        RuntimeError: the device has not enough memory, or cannot do it.
+    """
+    graphs = (False, True) if made.device.type == "cuda" else (False,)
+    for cuda_graphs, batch, prompt_tokens in product(graphs, batches, prompts):
+        first_ms, token_ms = _Run(made, batch, prompt_tokens, tokens).measure(cuda_graphs)
+        yield Pace(
+            batch=batch,
+            prompt_tokens=prompt_tokens,
+            cuda_graphs=cuda_graphs,
+            first_ms=first_ms,
+            token_ms=token_ms,
+        )
 
 
 class _Run:
