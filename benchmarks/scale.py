@@ -223,11 +223,12 @@ def _heap_bytes(settings: Settings) -> int:
         if one.name() == "java":
             one.send_signal(signal.SIGQUIT)
     rest, end = Rest(settings.flink_port), time.monotonic() + _WATCH_S
-    least = rest.heap_bytes()
-    while time.monotonic() < end:
+    seen: list[int] = []
+    while not seen or time.monotonic() < end:
         time.sleep(_POLL_S)
-        least = min(least, rest.heap_bytes())
-    return least
+        if held := rest.heap_bytes():
+            seen.append(held)
+    return min(seen)
 
 
 def _newest_bytes(checkpoints: Path) -> int:

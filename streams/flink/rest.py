@@ -107,7 +107,7 @@ class Rest:
         ]
 
     def heap_bytes(self) -> int:
-        """What the heap of the task manager's JVM holds, garbage included."""
+        """What the heap of the task manager's JVM holds, garbage included; 0 as long as it is not known."""
         (manager,) = self._get("/taskmanagers")["taskmanagers"]
         found = self._get(f"/taskmanagers/{manager['id']}/metrics?get={_HEAP_METRIC}")
         return int(found[0]["value"]) if found else 0
