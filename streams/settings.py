@@ -13,6 +13,7 @@
 | `HOLDFAST_BUDGET_MS` | 50 | detection to publication |
 | `HOLDFAST_PUBLISH_MARGIN_MS` | 10 | the part of the budget that is kept for publishing |
 | `HOLDFAST_DRAFT_LEAD_MS` | 300000 | how long before a crossing its script is written; 0 for never |
+| `HOLDFAST_DRAFTS_AT_ONCE` | 1 | scripts that each drafter has written at the same time: 32 on a GPU |
 | `HOLDFAST_PARALLELISM` | 2 | parallel instances of each Flink operator |
 | `HOLDFAST_CHECKPOINT_INTERVAL_MS` | 10000 | time between the checkpoints of the Flink jobs |
 | `HOLDFAST_STATE_BACKEND` | `hashmap` | the main job's state: `hashmap`, on the heap, or `rocksdb`, on disk |
@@ -70,6 +71,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     budget_ms: Annotated[int, Meta(ge=1)] = 50
     publish_margin_ms: Milliseconds = 10
     draft_lead_ms: Annotated[int, Meta(ge=0, le=3_600_000)] = 300_000
+    drafts_at_once: Annotated[int, Meta(ge=1, le=64)] = 1
     parallelism: Annotated[int, Meta(ge=1, le=8)] = 2
     checkpoint_interval_ms: Annotated[int, Meta(ge=10)] = 10_000
     state_backend: StateBackend = "hashmap"

@@ -78,7 +78,7 @@ async def composing(settings: Settings, author: Author, model: ScriptModel) -> P
 
 async def drafting(settings: Settings, author: Author, model: ScriptModel) -> Parts:
     """The parts of the drafter's process."""
-    work = partial(drafted, Drafter(author, model))
+    work = partial(drafted, Drafter(author, model, settings.drafts_at_once))
     return [Agent(settings, DRAFT_REQUESTS, DRAFTER_GROUP, work, DRAFTED_AT_ONCE).run()]
 
 

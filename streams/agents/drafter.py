@@ -2,7 +2,8 @@
 
 Nobody waits here, so the model gets time, the sequence may catch up, and what the guard refuses is written
 again. What is nearest to its crossing goes first. A request whose time has passed is dropped: at the crossing
-another rung was taken. One draft at a time is written, so that the live rung need not wait for many.
+another rung was taken. Few drafts at a time are written, so that the live rung need not wait for many. Further
+drafters, in processes of their own, share the requests as one consumer group.
 """
 
 import asyncio
@@ -21,8 +22,6 @@ from schemas.vocabulary import Rung
 from streams.agents.author import Author, Model, now_ms
 from streams.store import User
 
-AT_ONCE = 1
-"""Scripts that are written at the same time: the small model takes one after the other anyway."""
 TRIES = 3
 PATIENCE_MS = 2_000
 """How long the model may take for one script."""
@@ -77,13 +76,15 @@ class Turns:
 
 
 class Drafter:
-    """Writes drafts; may be asked for several at once."""
+    """Writes drafts; may be asked for several at once, and has `at_once` of them written at the same time."""
 
-    def __init__(self, author: Author, model: Model, clock: Callable[[], float] = now_ms) -> None:
+    def __init__(
+        self, author: Author, model: Model, at_once: int = 1, clock: Callable[[], float] = now_ms
+    ) -> None:
         self._author = author
         self._model = model
         self._clock = clock
-        self._turns = Turns(AT_ONCE)
+        self._turns = Turns(at_once)
 
     async def draft(self, request: DraftRequest) -> Draft:
         """The script for the crossing that `request` foresees.

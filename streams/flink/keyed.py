@@ -1,5 +1,6 @@
 """The keyed operator: one user's life in Flink's state, woken by event-time timers."""
 
+import sys
 import time
 from collections.abc import Iterable, Iterator
 
@@ -18,6 +19,7 @@ from streams.tenants import Tenants
 _BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 # PyFlink hands a state of plain bytes over one by one, as numbers; a pickled one goes as it is.
 _STATE = Types.PICKLED_BYTE_ARRAY()
+_TURN_S = 0.0005
 OUTPUT = Types.ROW_NAMED(["topic", "key", "value"], [Types.STRING(), _BYTES, _BYTES])
 _decoder = msgspec.msgpack.Decoder(UserState)
 _encoder = msgspec.msgpack.Encoder()
@@ -44,6 +46,8 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
             raise UnavailableError(
                 "Flink does not run the keyed operator in thread mode, and would be too slow"
             )
+        # Instances share the interpreter: 5 ms, the default, are a tenth of the budget to wait for a turn.
+        sys.setswitchinterval(_TURN_S)
         self._state = runtime_context.get_state(ValueStateDescriptor("user", _STATE))
 
     def process_element(self, row: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:

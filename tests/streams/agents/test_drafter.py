@@ -46,7 +46,7 @@ class Bench:
         self.store = Store(self.clock, *events)
         self.model = Model(self.clock)
         tenants = Tenants({"acme": Tenant(product="Acme Cloud")})
-        self.drafter = Drafter(Author(self.store, tenants), self.model, self.clock)
+        self.drafter = Drafter(Author(self.store, tenants), self.model, clock=self.clock)
 
 
 @pytest.fixture(autouse=True)
