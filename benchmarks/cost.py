@@ -1,10 +1,11 @@
 """From what one user and one event take to what a whole installation needs: arithmetic, no measuring."""
 
 from collections.abc import Mapping
-from importlib import import_module
 from math import ceil
 from pathlib import Path
 
+import matplotlib
+from matplotlib.figure import Figure
 from msgspec import Struct
 
 from benchmarks.filled import Filled, Store
@@ -131,9 +132,9 @@ def _whole(used: float) -> int:
 
 
 def plot(needs: list[Need], path: Path) -> None:
-    """Draw the needs against the users as SVG, both axes logarithmic. Needs matplotlib."""
+    """Draw the needs against the users as SVG, both axes logarithmic."""
     users = [one.users for one in needs]
-    curves = {
+    curves: dict[str, list[float]] = {
         "Redis, GB": [one.redis_bytes / 1e9 for one in needs],
         "broker network, MB/s": [one.broker_bytes_per_s / 1e6 for one in needs],
         "Flink's state on the heap, GB": [one.heap_bytes / 1e9 for one in needs],
@@ -142,9 +143,8 @@ def plot(needs: list[Need], path: Path) -> None:
         "cores of the sequence writer": [one.sequence_cores for one in needs],
         "GPUs for drafts": [one.gpus for one in needs],
     }
-    # By name: it is not among the dependencies.
-    with import_module("matplotlib").rc_context({"svg.fonttype": "none", "svg.hashsalt": "holdfast"}):
-        figure = import_module("matplotlib.figure").Figure(figsize=(8, 5), layout="constrained")
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "holdfast"}):
+        figure = Figure(figsize=(8, 5), layout="constrained")
         axes = figure.add_subplot()
         for name, values in curves.items():
             axes.plot(users, values, marker="o", markersize=4, label=name)

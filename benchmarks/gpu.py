@@ -13,7 +13,7 @@ import typer
 from msgspec import Struct
 from rich.table import Table
 
-from benchmarks.latency import machine
+from benchmarks.machine import machine
 from schemas.errors import InputError, UnavailableError
 from streams.commands.output import AsJson, notice, out, print_json
 from streams.settings import load_settings

@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +24,8 @@ from rich.table import Table
 from benchmarks.cost import USERS, Need, costs, need, plot
 from benchmarks.crowd import HOUR_MS, events, last_keys
 from benchmarks.filled import SAME, SECOND, Filled, Stage, Store, stages
-from benchmarks.latency import Usage, machine
+from benchmarks.machine import machine
+from benchmarks.usage import Usage
 from schemas.errors import InputError, UnavailableError
 from streams.commands.output import AsJson, notice, out, print_json, progress
 from streams.embedded import Stack, process
@@ -108,11 +108,11 @@ def scale(
 
 
 def _write(report: Report, out_dir: Path) -> None:
-    """Keep the report, and the cost curve where there is one and something that draws it."""
+    """Keep the report, and the cost curve where there is one."""
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
         (out_dir / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(report)))
-        if report.curve and find_spec("matplotlib") is not None:
+        if report.curve:
             plot(report.curve, out_dir / "scale.svg")
     except OSError as error:
         raise InputError(f"cannot write to {out_dir}: {error}") from error
@@ -129,15 +129,15 @@ def _fill(store: Store, users: int) -> Filled:
         held = [_held(settings, store, Stage(name="empty"))]
         names = stages(store)
         for number, name in enumerate(names):
-            usage, begun_s = Usage(settings.work_dir), time.monotonic()
+            usage = Usage(settings.work_dir)
             usage.begin()
             shown.update(bar, description=f"{store}: {name}")
             records = events(users, number, now_ms - (0 if name == SECOND else HOUR_MS))
             asyncio.run(send(settings.bootstrap_servers, records, on_progress=on_progress))
             _await(settings, store, users, names[: number + 1])
-            seconds = time.monotonic() - begun_s
-            used = {component: cores * seconds for component, cores in usage.cores().items()}
-            held.append(_held(settings, store, Stage(name=name, seconds=seconds, cpu_s=used)))
+            usage.end()
+            stage = Stage(name=name, seconds=usage.elapsed_s, cpu_s=usage.cpu_s())
+            held.append(_held(settings, store, stage))
     return Filled(store=store, users=users, stages=tuple(held))
 
 

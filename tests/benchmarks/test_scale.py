@@ -1,7 +1,6 @@
 """The scale benchmark: its events, what follows from what was measured, and the cost curve's arithmetic."""
 
 import re
-from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -132,7 +131,6 @@ def test_more_users_never_need_less() -> None:
         assert values == sorted(values) and values[0] > 0, name
 
 
-@pytest.mark.skipif(find_spec("matplotlib") is None, reason="matplotlib is not installed")
 def test_the_curve_is_drawn(tmp_path: Path) -> None:
     path = tmp_path / "scale.svg"
     plot([need(users, COSTS) for users in USERS], path)
