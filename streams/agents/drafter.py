@@ -2,8 +2,8 @@
 
 Nobody waits here, so the model gets time, the sequence may catch up, and what the guard refuses is written
 again. What is nearest to its crossing goes first. A request whose time has passed is dropped: at the crossing
-another rung was taken. Few drafts at a time are written, so that the live rung need not wait for many. Further
-drafters, in processes of their own, share the requests as one consumer group.
+another rung was taken. Few drafts at a time are written, so that the live rung need not wait for many.
+Further drafters, in processes of their own, share the requests as one consumer group.
 """
 
 import asyncio
