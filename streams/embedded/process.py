@@ -29,7 +29,9 @@ def mark(work_dir: Path, name: str) -> str:
     return f"{work_dir}#{name}"
 
 
-def start(argv: list[str], env: Mapping[str, str], work_dir: Path, name: str, log: Path) -> int:
+def start(
+    argv: list[str], env: Mapping[str, str], work_dir: Path, name: str, log: Path, niceness: int = 0
+) -> int:
     """Start `argv` in a session of its own, its output in `log`; the log of the last start is kept as `.1`.
 
     Raises:
@@ -39,9 +41,10 @@ def start(argv: list[str], env: Mapping[str, str], work_dir: Path, name: str, lo
     if log.exists():
         log.replace(log.with_suffix(".log.1"))
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    command = ["nice", "-n", str(niceness), *argv] if niceness else argv
     return os.posix_spawnp(
-        argv[0],
-        argv,
+        command[0],
+        command,
         {**env, MARK: mark(work_dir, name)},
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
