@@ -7,8 +7,9 @@ SHELL := /bin/bash
 MVN ?= mvn
 BIN := .venv/bin
 LOCK := PATH="$$PATH:$(BIN)" uv pip compile pyproject.toml --group dev --python-version 3.11 --no-emit-index-url --quiet
+PEERS_LOCK := PATH="$$PATH:$(BIN)" uv pip compile --group peers --python-version 3.11 --no-emit-index-url --quiet
 
-.PHONY: help demo test check lint setup system train-setup lock clean
+.PHONY: help demo test check lint setup system train-setup peers-setup lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,10 +46,14 @@ jars/.installed: pom.xml
 train-setup: setup ## Install what `holdfast train nano` needs besides (3 GB)
 	@scripts/python-packages requirements-train.lock
 
-lock: setup ## Resolve both lock files anew
+peers-setup: setup ## Make .venv-peers with what `python -m benchmarks peers` compares with
+	@scripts/python-packages requirements-peers.lock .venv-peers
+
+lock: setup ## Resolve the lock files anew
 	$(LOCK) --all-extras -o requirements-train.lock
 	$(LOCK) -c requirements-train.lock -o requirements.lock
+	$(PEERS_LOCK) -o requirements-peers.lock
 
 clean: ## Stop the stack, and remove its state, .venv, jars and caches
 	@if [ -x $(BIN)/holdfast ]; then $(BIN)/holdfast down --wipe; fi
-	@rm -rf .venv .work jars .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-peers .work jars .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

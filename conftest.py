@@ -14,3 +14,5 @@ collect_ignore = ["inference/model_repository"]
 if find_spec("torch") is None:
     needing_it = ("loop", "model", "nano", "pace", "tokenizer")
     collect_ignore += [f"inference/training/{name}.py" for name in needing_it]
+# The peers are not in this environment.
+collect_ignore += [f"benchmarks/peers/{name}_peer.py" for name in ("bytewax", "faust", "quix")]

@@ -16,7 +16,10 @@ STATED = {
     "To run": PROJECT["project"]["dependencies"],
     "To train": PROJECT["project"]["optional-dependencies"]["train"],
     "To develop": PROJECT["dependency-groups"]["dev"],
+    "To compare": PROJECT["dependency-groups"]["peers"],
 }
+ELSEWHERE = {"faust": ["faust-streaming"]}
+"""Libraries whose name is not that of what is asked for, in an environment that tests do not run in."""
 
 
 @pytest.mark.parametrize("title", STATED)
@@ -39,8 +42,13 @@ def test_what_the_page_calls_pinned_is_pinned() -> None:
 
 
 def test_every_library_that_is_imported_is_asked_for_by_name() -> None:
-    known = packages_distributions()  # none of the training's libraries, where the extra is not installed
-    asked = {name_of(requirement) for requirement in (*STATED["To run"], *STATED["To train"])}
+    # none of the training's libraries, where the extra is not installed
+    known = ELSEWHERE | dict(packages_distributions())
+    asked = {
+        name_of(requirement)
+        for title in ("To run", "To train", "To compare")
+        for requirement in STATED[title]
+    }
     assert {
         library for library in imported() if asked.isdisjoint(map(name_of, known.get(library, [library])))
     } == set()

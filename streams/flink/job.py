@@ -60,14 +60,15 @@ def build(
     tables: StreamTableEnvironment,
     settings: Settings,
     lives: Lives,
+    records: str | None = None,
 ) -> None:
-    """Adds the job to `env`."""
+    """Adds the job to `env`; `records` is SQL for other records to the operator than `FIRST`."""
     tables.get_config().set("table.local-time-zone", "UTC")
     tables.get_config().set("table.exec.state.ttl", DEDUP_TTL)
     for source in _sources(settings):
         tables.execute_sql(source)
     tables.execute_sql(_sink(settings))
-    rows = tables.to_data_stream(tables.sql_query(FIRST))
+    rows = tables.to_data_stream(tables.sql_query(records or FIRST))
     published = (
         rows.key_by(lambda row: row[0], key_type=Types.STRING())
         .process(lives, output_type=OUTPUT)

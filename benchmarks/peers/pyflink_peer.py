@@ -1,0 +1,38 @@
+"""The main job without its filter in SQL: every event goes to the keyed operator in Python.
+
+It runs in the main environment and takes the settings of the stack, as the main job does.
+"""
+
+import sys
+
+from schemas.errors import HoldfastError
+from streams.flink.environment import leave, run, start
+from streams.flink.job import NAME, build, cluster
+from streams.flink.keyed import Lives
+from streams.settings import load_settings
+from streams.tenants import Tenants
+
+EVERY = """
+    SELECT
+        COALESCE(CAST(`key` AS STRING), '') AS `user`, `topic`, `partition`, `offset`,
+        EXTRACT(EPOCH FROM `appended`) * 1000 + EXTRACT(MILLISECOND FROM `appended`) AS `append_ms`,
+        `key`, `value`
+    FROM events"""
+
+
+def main() -> None:
+    """Runs the job until SIGTERM."""
+    try:
+        settings = load_settings()
+        place = cluster(settings)
+        env, tables = start(place)
+        build(env, tables, settings, Lives(Tenants({}), settings.draft_lead_ms), records=EVERY)
+        run(place, lambda: env.execute_async(NAME), lambda _: print("running", flush=True))
+    except HoldfastError as error:
+        print(f"pyflink: {error}", file=sys.stderr)
+        leave(1)
+    leave(0)
+
+
+if __name__ == "__main__":
+    main()
