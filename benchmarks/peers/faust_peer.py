@@ -53,7 +53,7 @@ def build(given: Options) -> faust.App:
     topics = {
         topic.name: app.topic(topic.name, **raw) for topic in (DECISIONS, CROSSINGS, INTERVENTIONS, REJECTED)
     }
-    users = app.Table("users", partitions=PARTITIONS, **raw)
+    users = app.Table("users", partitions=PARTITIONS, key_type=bytes, value_type=bytes)
     intake = Intake(given.bound_ms)
 
     async def keep(key: bytes, before: UserState, after: UserState, outs: list[Out]) -> None:

@@ -102,7 +102,7 @@ def build(given: Options) -> Application:
     )
     topics = {
         topic.name: app.topic(topic.name, key_serializer="bytes", value_serializer=OutValue())
-        for topic in (DECISIONS, CROSSINGS, INTERVENTIONS, PARTITIONS, REJECTED)
+        for topic in (DECISIONS, CROSSINGS, INTERVENTIONS, REJECTED)
     }
     outs.to_topic(lambda out, key, ts, headers: topics[out.topic], key=lambda out: out.key)
     return app

@@ -1,4 +1,4 @@
-"""One candidate on a broker of its own: how fast it reads the log, how soon it answers, what a kill costs it."""
+"""One candidate on a broker of its own: how fast it reads the log, how soon it answers, what a kill costs."""
 
 import asyncio
 import signal
@@ -73,6 +73,14 @@ class Trial:
 
     def __enter__(self) -> "Trial":
         """Bring up both; the first part of the log has been read then."""
+        try:
+            self._begin()
+        except BaseException:
+            self._open.close()
+            raise
+        return self
+
+    def _begin(self) -> None:
         self._open.callback(self._stack.down)
         self._stack.up(("broker",))
         for topic in (REJECTED, DECISIONS, CROSSINGS):
@@ -81,7 +89,6 @@ class Trial:
         self._send(self._log.first)
         self._stack.up((self._name,))
         self._wait(lambda: self._tally.marks(WARM) == MARKS_EACH, _START_S, "read the first part")
-        return self
 
     def __exit__(self, *exc: object) -> None:
         """Stop both."""
@@ -198,7 +205,7 @@ class Trial:
 
 @contextmanager
 def _stopped(processes: tuple[psutil.Process, ...]) -> Iterator[None]:
-    """For the time of the block the processes do nothing: what is sent meanwhile lies there for all at once."""
+    """For the time of the block the processes do nothing: what is sent meanwhile waits."""
     _signal(processes, signal.SIGSTOP)
     try:
         yield
