@@ -1,4 +1,4 @@
-"""The job as a Faust agent: a table in memory, whose changes go to a changelog topic and come back from it."""
+"""The job as a Faust agent: a table in memory, kept in a changelog topic, from which it comes back."""
 
 import sys
 from collections.abc import AsyncIterator

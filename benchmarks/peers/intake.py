@@ -33,7 +33,7 @@ encode_state = msgspec.msgpack.Encoder().encode
 
 
 class Options(Struct, frozen=True):
-    """What a peer is told: the broker, a folder of its own, how often (s) to save, how late (ms) events come."""
+    """The broker, a folder of its own, how often (s) a peer saves, and how late (ms) events may come."""
 
     bootstrap: str
     state_dir: Path

@@ -41,9 +41,9 @@ class Log(Struct, frozen=True):
 def make_log(users: int, per_use: int, now_ms: int, bound_ms: int, seed: int = 1) -> Log:
     """The history of `users` users up to `now_ms` (epoch ms), in which each use comes `per_use` times.
 
-    A half of them would decline within the hour after it, from two minutes on.
+    A half of them decline in the twenty minutes after it, if they stay silent.
     """
-    population = populate(users, now_ms, seed, declining=users // 2, window_s=3_400, lead_s=120)
+    population = populate(users, now_ms, seed, declining=users // 2, window_s=1_200, lead_s=30)
     values = [encode(event) for event in _often(population.history(), per_use)]
     replay = Replay(until=now_ms)
     records = list(outgoing(values, replay, Disorder(bound_ms=bound_ms)))

@@ -1,6 +1,6 @@
 """The job as a Quix Streams application: state in RocksDB, with a changelog topic.
 
-Quix keeps state by the key of a record, and cannot list the keys that it has. So that the last tick of a replay can
+Quix keeps state by the key of a record, and cannot list its keys. So that the last tick of a replay can
 reach silent users, the state here is a partition's: a list of its users, and each one's state by name.
 """
 

@@ -1,0 +1,53 @@
+"""The table of the comparison says for each candidate what it did, and what a kill cost it."""
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from benchmarks.peers.candidates import IN_PEERS, NAMES, SILENT, candidate
+from benchmarks.peers.command import Report, Result, table
+from benchmarks.peers.tally import Comparison
+from benchmarks.peers.trial import Killed, Silent, Speed
+from schemas.errors import InputError
+from streams.telemetry import Latencies
+
+NONE = Latencies().summary()
+LOST = Comparison(expected=9, missing=3, different=2, repeated=1)
+
+
+def result(name: str, comparison: Comparison) -> Result:
+    return Result(
+        name=name,
+        speed=Speed(events=10, seconds=2, events_per_s=12_345, cpu_s_per_million=6.78),
+        comparison=comparison,
+        hop=NONE,
+        silent=Silent(due=4, published=0, lateness=NONE),
+        killed=Killed(comparison=LOST, back_after_s=21),
+    )
+
+
+def test_a_row_has_the_speed_the_verdict_and_the_loss() -> None:
+    equal = Comparison(expected=9, missing=0, different=0, repeated=0)
+    report = Report(results=[result("holdfast", equal), result("faust", LOST)], parameters={}, machine={})
+    console = Console(width=200, record=True, quiet=True)
+    console.print(table(report))
+    _, ours, peer, *_ = console.export_text().splitlines()
+    assert {"12,345", "6.8", "yes", "21"} <= set(ours.split())
+    assert "3 missing, 2 different" in peer
+    assert "0 of 4 live" in peer
+
+
+def test_every_candidate_says_how_it_sees_silent_users() -> None:
+    assert SILENT.keys() == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_candidate_can_be_started(name: str) -> None:
+    assert candidate(name, Path(__file__)).name == name
+
+
+@pytest.mark.parametrize("name", IN_PEERS)
+def test_a_peer_without_its_environment_says_what_to_do(name: str) -> None:
+    with pytest.raises(InputError, match="make peers-setup"):
+        candidate(name, Path("nowhere"))
