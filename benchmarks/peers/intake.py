@@ -6,6 +6,7 @@ of it is durable: after a restart event time begins anew, once each partition ha
 
 import argparse
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,10 +93,10 @@ class Clock:
 
 
 class Intake:
-    """What one process reads of all partitions, and its clock."""
+    """What is read of some partitions, of each topic, and their clock."""
 
-    def __init__(self, bound_ms: int) -> None:
-        self._clock = Clock(bound_ms, [(topic, number) for topic in TOPICS for number in range(PARTITIONS)])
+    def __init__(self, bound_ms: int, partitions: Iterable[int] = range(PARTITIONS)) -> None:
+        self._clock = Clock(bound_ms, [(topic, number) for number in partitions for topic in TOPICS])
         self._replay_until_ms = _NEVER
         self._looked_until_ms = _NEVER
 

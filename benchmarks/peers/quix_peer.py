@@ -43,9 +43,8 @@ class Users:
     """The step of the users' lives."""
 
     def __init__(self, bound_ms: int) -> None:
-        self._intake = Intake(bound_ms)
-        self._ended: set[int] = set()
-        """Partitions whose users are still to be looked at, since a replay has ended."""
+        # A user's records are in one partition of each topic: those alone make the user's event time.
+        self._intakes = [Intake(bound_ms, (number,)) for number in range(PARTITIONS)]
 
     def take(self, record: Keyed, key: bytes, ts: int, headers: Any, state: State) -> Iterator[Out]:
         """A record, and the state of its partition; `ts` (epoch ms) is when it was appended."""
@@ -55,25 +54,18 @@ class Users:
         user = "" if user_key is None else user_key.decode(errors="replace")
         kept = state.get_bytes(user) if user else None
         before = START if kept is None else decode_state(kept)
-        after, outs = take(before, self._intake.admit(place, user_key, value))
+        intake = self._intakes[place.partition]
+        after, outs = take(before, intake.admit(place, user_key, value))
         if after is not before:
             state.set_bytes(user, encode_state(after))
             if kept is None:
                 state.set(_USERS, [*state.get(_USERS, []), user])
         yield from outs
-        if user_key is None:
-            yield from self._look(place.partition, state)
-
-    def _look(self, partition: int, state: State) -> Iterator[Out]:
-        """At the end of a replay: each user of the partition, at its next tick."""
-        if self._intake.replay_has_ended():
-            self._ended = set(range(PARTITIONS))
-        if partition not in self._ended:
+        if not intake.replay_has_ended():
             return
-        self._ended.remove(partition)
         for user in state.get(_USERS, []):
             before = decode_state(state.get_bytes(user))
-            after, outs = wake(user, before, self._intake.watermark_ms)
+            after, outs = wake(user, before, intake.watermark_ms)
             if after is not before:
                 state.set_bytes(user, encode_state(after))
             yield from outs
