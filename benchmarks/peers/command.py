@@ -11,7 +11,7 @@ import typer
 from msgspec import Struct
 from rich.table import Table
 
-from benchmarks.latency import machine
+from benchmarks.machine import machine
 from benchmarks.peers.candidates import NAMES, SILENT, candidate
 from benchmarks.peers.log import Log, make_log
 from benchmarks.peers.tally import Comparison

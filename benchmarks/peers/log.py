@@ -21,6 +21,7 @@ from streams.traffic import TENANT, Population, populate
 WARM, MIDDLE, END = "warm", "middle", "end"
 MARKS_EACH = len(EVENT_TOPICS) * PARTITIONS
 _WARM_SHARE, _MIDDLE_SHARE = 0.3, 0.65
+_LEAD_S, _DECLINES_S = 30, 1_200
 BAD_EVERY = 20
 
 
@@ -43,7 +44,8 @@ def make_log(users: int, per_use: int, now_ms: int, bound_ms: int, seed: int = 1
 
     A half of them decline in the twenty minutes after it, if they stay silent.
     """
-    population = populate(users, now_ms, seed, declining=users // 2, window_s=1_200, lead_s=30)
+    declines_s = [_LEAD_S + _DECLINES_S * number / (users // 2) for number in range(users // 2)]
+    population = populate(users, now_ms, seed, declines_s=declines_s)
     values = [encode(event) for event in _often(population.history(), per_use)]
     replay = Replay(until=now_ms)
     records = list(outgoing(values, replay, Disorder(bound_ms=bound_ms)))
