@@ -33,11 +33,11 @@ from streams.store import SequenceWriter
 NAME = "sequences"
 GROUP = "holdfast-sequences"
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 5.0
-_BATCH = 2_000
+_BATCH = 10_000
 _OPTIONS = {
     # Not critical for latency: rather few large batches.
     "python.fn-execution.bundle.time": "200",
-    "python.fn-execution.bundle.size": str(5 * _BATCH),
+    "python.fn-execution.bundle.size": str(_BATCH),
     "python.fn-execution.arrow.batch.size": str(_BATCH),
     "execution.buffer-timeout.interval": "50 ms",
 }
