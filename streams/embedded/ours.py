@@ -94,19 +94,10 @@ def _job(name: str, module: str, port: str, needs: tuple[str, ...]) -> Component
 
 
 def _agent(
-    name: str,
-    module: str,
-    needs: tuple[str, ...],
-    check: Callable[[Settings], str | None] = _lives,
-    niceness: int = 0,
+    name: str, module: str, needs: tuple[str, ...], check: Callable[[Settings], str | None] = _lives
 ) -> Component:
     return Component(
-        name=name,
-        launch=partial(_module, module),
-        check=check,
-        needs=needs,
-        follows_settings=True,
-        niceness=niceness,
+        name=name, launch=partial(_module, module), check=check, needs=needs, follows_settings=True
     )
 
 
@@ -116,7 +107,6 @@ TRITON = Component(
     check=_triton_ready,
     ports=("triton_grpc_port", "triton_http_port", "triton_metrics_port"),
     address="triton_url",
-    niceness=5,
 )
 OURS = (
     _job("flink", "streams.flink.job", "flink_port", ("broker",)),
@@ -128,11 +118,7 @@ OURS = (
         partial(_consumes, COMPOSER_GROUP),
     ),
     _agent(
-        "drafter",
-        "streams.agents drafter",
-        ("broker", "redis", "triton"),
-        partial(_consumes, DRAFTER_GROUP),
-        niceness=5,
+        "drafter", "streams.agents drafter", ("broker", "redis", "triton"), partial(_consumes, DRAFTER_GROUP)
     ),
     _agent("ticker", "streams.agents.ticker", ("broker",)),
 )

@@ -29,9 +29,7 @@ def mark(work_dir: Path, name: str) -> str:
     return f"{work_dir}#{name}"
 
 
-def start(
-    argv: list[str], env: Mapping[str, str], work_dir: Path, name: str, log: Path, niceness: int = 0
-) -> int:
+def start(argv: list[str], env: Mapping[str, str], work_dir: Path, name: str, log: Path) -> int:
     """Start `argv` in a session of its own, its output in `log`; the log of the last start is kept as `.1`.
 
     Raises:
@@ -41,10 +39,9 @@ def start(
     if log.exists():
         log.replace(log.with_suffix(".log.1"))
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    command = ["nice", "-n", str(niceness), *argv] if niceness else argv
     return os.posix_spawnp(
-        command[0],
-        command,
+        argv[0],
+        argv,
         {**env, MARK: mark(work_dir, name)},
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
