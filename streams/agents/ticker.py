@@ -1,4 +1,4 @@
-"""Carries event time on where no event does: five ticks a second, into every partition of the events.
+"""Carries event time on where no event does: five ticks a second into every partition, one after the other.
 
 It begins when the first live record is seen, one without a replay's mark, and then goes on: event time has
 reached the present by then, so nothing that a later replay brings could be made late by a tick. Before, it
@@ -10,6 +10,7 @@ import asyncio
 import logging
 import sys
 import time
+from itertools import cycle
 from typing import Any, NoReturn
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -18,12 +19,13 @@ from aiokafka.errors import KafkaError
 from schemas.codec import encode, parse
 from schemas.errors import HoldfastError, RejectedEvent, UnavailableError
 from schemas.events import Tick
-from schemas.topics import EVENT_TOPICS
+from schemas.topics import EVENT_TOPICS, PARTITIONS
 from streams.settings import load_settings
 from streams.topics import ensure_topics
 
 INTERVAL_S = 0.2
-"""All crossings between two ticks are found at once: the shorter, the less they queue for the model."""
+"""Between two ticks into the same partition. One partition after the other has its turn: event time is that
+of the slowest, so it moves on with every turn, and few crossings are found at once."""
 _LOOK_S = 1.0
 _READ_S = 2.0
 
@@ -71,16 +73,16 @@ def is_live(value: bytes | None) -> bool:
 
 
 class Ticks:
-    """Sends ticks, one into every partition."""
+    """Sends ticks into one partition of every topic of events."""
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self._producer = producer
 
-    async def send(self, now_ms: int) -> None:
-        """Event time is `now_ms` (epoch ms)."""
+    async def send(self, now_ms: int, partition: int) -> None:
+        """Event time is `now_ms` (epoch ms) in the partitions of that number."""
         value = encode(Tick(ts=now_ms))
         sent: list[Any] = [
-            await self._producer.send(place.topic, value, partition=place.partition) for place in PLACES
+            await self._producer.send(topic.name, value, partition=partition) for topic in EVENT_TOPICS
         ]
         await asyncio.gather(*sent)
 
@@ -103,15 +105,16 @@ async def tick_for_ever(bootstrap_servers: str) -> NoReturn:
         raise UnavailableError(f"Kafka at {bootstrap_servers} does not answer: {error}") from error
     consumer.assign(PLACES)
     watch, ticks, live = Watch(consumer), Ticks(producer), False
+    turns = cycle(range(PARTITIONS))
     while True:
         begun_s = time.monotonic()
         try:
             live = live or await watch.look()
             if live:
-                await ticks.send(int(time.time() * 1000))
+                await ticks.send(int(time.time() * 1000), next(turns))
         except (KafkaError, OSError) as error:
             logger.warning("no tick: %r", error)
-        interval_s = INTERVAL_S if live else _LOOK_S
+        interval_s = INTERVAL_S / PARTITIONS if live else _LOOK_S
         await asyncio.sleep(max(0.0, begun_s + interval_s - time.monotonic()))
 
 

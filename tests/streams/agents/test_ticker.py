@@ -1,5 +1,6 @@
 """When the ticker begins: with the first live record, and not during a replay."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 import pytest
@@ -7,7 +8,8 @@ from aiokafka import TopicPartition
 
 from schemas.codec import encode
 from schemas.events import Login, Replay, Tick
-from streams.agents.ticker import PLACES, Watch, is_live
+from schemas.topics import EVENT_TOPICS
+from streams.agents.ticker import PLACES, Ticks, Watch, is_live
 
 A, B = PLACES[0], PLACES[-1]
 LIVE = encode(Login(event_id="e1", tenant="acme", user_id="u1", ts=5))
@@ -76,3 +78,17 @@ async def test_a_live_record_at_the_end_of_any_partition_is_enough() -> None:
 )
 def test_what_is_of_the_present(value: bytes | None, live: bool) -> None:
     assert is_live(value) is live
+
+
+async def test_a_tick_goes_into_one_partition_of_every_topic_of_events() -> None:
+    sent: list[tuple[str, int, bytes]] = []
+
+    class Producer:
+        async def send(self, topic: str, value: bytes, partition: int) -> asyncio.Future[None]:
+            sent.append((topic, partition, value))
+            done = asyncio.get_running_loop().create_future()
+            done.set_result(None)
+            return done
+
+    await Ticks(Producer()).send(7, partition=3)
+    assert sent == [(topic.name, 3, encode(Tick(ts=7))) for topic in EVENT_TOPICS]
