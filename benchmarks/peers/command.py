@@ -119,20 +119,19 @@ def _print(report: Report) -> None:
         f"state saved every {parameters['save_every_s']:g} s; {report.machine['cores']} cores "
         f"({report.machine['cpu']})"
     )
-    out.print(table(report))
-
-
-def table(report: Report) -> Table:
-    """The figures, one row a candidate."""
-    shown = Table(box=None)
-    shown.add_column("")
-    for head in ("events/s", "CPU s/million", "p50 ms", "p99 ms", "= batch"):
-        shown.add_column(head, justify="right")
-    for head in ("killed: missing", "different", "repeated", "back after s"):
-        shown.add_column(head, justify="right")
-    shown.add_column("declines of silent users")
+    out.print(speeds(report))
+    out.print(kills(report))
     for one in report.results:
-        left = one.killed.comparison
+        out.print(
+            f"{one.name}, users who sent nothing more: {SILENT[one.name]}; "
+            f"{one.silent.published} of {one.silent.due} declines came while live"
+        )
+
+
+def speeds(report: Report) -> Table:
+    """Speed, cost and delay, one row a candidate."""
+    shown = _table("events/s", "CPU s/million", "p50 ms", "p99 ms", "= batch")
+    for one in report.results:
         shown.add_row(
             one.name,
             f"{one.speed.events_per_s:,.0f}",
@@ -140,13 +139,31 @@ def table(report: Report) -> Table:
             f"{one.hop.p50_ms:.0f}",
             f"{one.hop.p99_ms:.0f}",
             verdict(one.comparison),
+        )
+    return shown
+
+
+def kills(report: Report) -> Table:
+    """What a kill half-way has cost, one row a candidate."""
+    shown = _table("killed: missing", "different", "repeated", "back after s")
+    for one in report.results:
+        left = one.killed.comparison
+        shown.add_row(
+            one.name,
             f"{left.missing:,}",
             f"{left.different:,}",
             f"{left.repeated:,}",
             f"{one.killed.back_after_s:.0f}",
-            f"{SILENT[one.name]}: {one.silent.published} of {one.silent.due} live",
         )
     return shown
+
+
+def _table(*heads: str) -> Table:
+    table = Table(box=None)
+    table.add_column("")
+    for head in heads:
+        table.add_column(head, justify="right")
+    return table
 
 
 def verdict(comparison: Comparison) -> str:
