@@ -66,7 +66,11 @@ def _behind(axes: Axes, report: Report) -> None:
     seconds = [second.at_s + 0.5 for second in report.over_time]
     axes.plot(seconds, [s.boundary_p99_ms for s in report.over_time], color=_ORANGE, lw=1.2, label="p99")
     axes.plot(seconds, [s.boundary_p50_ms for s in report.over_time], color=_BLUE, lw=1.2, label="p50")
-    samples = [((s.at_ms - report.measured_from_ms) / 1000, s.watermark_ms) for s in report.samples]
+    samples = [
+        ((s.at_ms - report.measured_from_ms) / 1000, s.watermark_ms)
+        for s in report.samples
+        if s.at_ms >= report.measured_from_ms
+    ]
     axes.plot(
         [at_s for at_s, _ in samples],
         [watermark_ms for _, watermark_ms in samples],
