@@ -30,7 +30,7 @@ class Drafts(Struct, frozen=True, kw_only=True):
 
 
 class Behind(Struct, frozen=True, kw_only=True):
-    """How far the main job fell behind: unread records, and event time's distance from the present."""
+    """How far the main job fell behind: unread records of one partition, and event time from the present."""
 
     records_at_end: int
     records_max: int
@@ -105,7 +105,8 @@ def show(report: Report) -> None:
     )
     if behind is not None:
         out.print(
-            f"main job: {behind.records_at_end:,} records behind at the end, {behind.records_max:,} at most; "
+            f"main job: {behind.records_at_end:,} records of a partition behind at the end, "
+            f"{behind.records_max:,} at most; "
             f"event time {behind.watermark_at_end_ms:,} ms behind (at most {behind.watermark_max_ms:,})"
         )
     out.print(

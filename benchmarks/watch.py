@@ -16,7 +16,8 @@ _EVERY_S = 1.0
 class Sample(Struct, frozen=True, kw_only=True):
     """How far the main job was behind at `at_ms` (epoch ms).
 
-    `behind` are records that it has not read, `watermark_ms` is the distance of event time from the present.
+    `behind` are the records that it has not read of the partition furthest behind, `watermark_ms` is the
+    distance of event time from the present.
     """
 
     at_ms: int

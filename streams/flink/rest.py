@@ -19,6 +19,7 @@ _TIMEOUT_S = 5.0
 _POLL_S = 0.1
 _CAUSE = "Caused by: "
 _NO_STATE = "Could not restore"
+_LAG_METRIC = "KafkaConsumer.records-lag-max"  # `pendingRecords` stays 0 with several partitions
 _HEAP_METRIC = "Status.JVM.Memory.Heap.Used"
 _SAVEPOINTS = "savepoint-*/_metadata"
 
@@ -73,13 +74,14 @@ class Rest:
         return None
 
     def behind(self) -> int:
-        """How many records of its topics the job has not read yet."""
+        """How many records the job has not read yet of the partition that is furthest behind."""
         job, behind = self._job()["jid"], 0
         for vertex in self._get(f"/jobs/{job}")["vertices"]:
             path = f"/jobs/{job}/vertices/{vertex['id']}/subtasks/metrics"
-            names = [known["id"] for known in self._get(path) if known["id"].endswith("pendingRecords")]
-            found = self._get(f"{path}?get={','.join(names)}&agg=sum") if names else ()
-            behind += sum(int(metric["sum"]) for metric in found)
+            names = [known["id"] for known in self._get(path) if known["id"].endswith(_LAG_METRIC)]
+            found = self._get(f"{path}?get={','.join(names)}&agg=max") if names else ()
+            # The consumer says NaN of a partition of which it has read nothing yet.
+            behind = max([behind, *(int(lag) for metric in found if (lag := float(metric["max"])) > 0)])
         return behind
 
     def checkpoint(self) -> tuple[int, int] | None:
