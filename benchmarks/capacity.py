@@ -9,6 +9,7 @@ import asyncio
 import shutil
 import tempfile
 import time
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -152,31 +153,36 @@ class _Round:
 
     async def _mark(self, producer: Producer) -> None:
         """What shows in Redis once all before it is there, and a tick for event time, in every partition."""
-        for number, user_id in enumerate(self._markers()):
+        for number, user_id in enumerate(markers(self._shape.seed)):
             for topic in EVENT_TOPICS:
                 event = Login(event_id=topic.name, tenant=TENANT, user_id=user_id, ts=self._now_ms)
                 await producer.add(topic.name, number, event.key.encode(), encode(event))
         await producer.put(Outgoing(self._now_ms, None, None, encode(Tick(ts=self._now_ms))))
         await producer.flush(wait=True)
 
-    def _markers(self) -> list[str]:
-        """A user for each partition."""
-        found: dict[int, str] = {}
-        number = 0
-        while len(found) < PARTITIONS:
-            user_id = f"mark-{self._shape.seed}-{number}"
-            found.setdefault(partition_of(f"{TENANT}/{user_id}".encode()), user_id)
-            number += 1
-        return [found[partition] for partition in range(PARTITIONS)]
-
     def _wait_written(self) -> None:
         end_s = time.monotonic() + _PATIENCE_S
         with redis.Redis.from_url(self._settings.redis_url) as client:
-            for partition, user_id in enumerate(self._markers()):
+            for partition, user_id in enumerate(markers(self._shape.seed)):
                 while client.zcard(f"seq:{TENANT}/{user_id}") < len(EVENT_TOPICS):
                     if time.monotonic() > end_s:
                         raise UnavailableError(f"partition {partition} is not in Redis yet")
                     time.sleep(_POLL_S)  # Redis tells nobody that a key has come
+
+
+def markers(seed: int) -> list[str]:
+    """A user for each partition: once Redis has their events, it has all that was sent before.
+
+    >>> [partition_of(f"{TENANT}/{user_id}".encode()) for user_id in markers(1)]
+    [0, 1, 2, 3, 4, 5, 6, 7]
+    """
+    found: dict[int, str] = {}
+    for number in count():
+        if len(found) == PARTITIONS:
+            break
+        user_id = f"mark-{seed}-{number}"
+        found.setdefault(partition_of(f"{TENANT}/{user_id}".encode()), user_id)
+    return [found[partition] for partition in range(PARTITIONS)]
 
 
 def _show(found: Capacity) -> None:

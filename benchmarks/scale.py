@@ -170,7 +170,7 @@ def _await(settings: Settings, store: Store, users: int, done: tuple[str, ...]) 
     while not is_there(settings, users, done):
         if time.monotonic() > end:
             raise UnavailableError(f"{store} did not take the events within {_FILLED_WITHIN_S:.0f} s")
-        time.sleep(_POLL_S)
+        time.sleep(_POLL_S)  # neither store tells when something has come
 
 
 def _is_in_redis(settings: Settings, users: int, done: tuple[str, ...]) -> bool:
@@ -225,7 +225,7 @@ def _heap_bytes(settings: Settings) -> int:
     rest, end = Rest(settings.flink_port), time.monotonic() + _WATCH_S
     seen: list[int] = []
     while not seen or time.monotonic() < end:
-        time.sleep(_POLL_S)
+        time.sleep(_POLL_S)  # Flink's figure is renewed by the clock
         if held := rest.heap_bytes():
             seen.append(held)
     return min(seen)

@@ -5,6 +5,7 @@ the sender itself falls behind, what is due goes out at once, and how late that 
 """
 
 import asyncio
+import logging
 import multiprocessing
 import time
 from multiprocessing.connection import Connection
@@ -104,6 +105,7 @@ class Sender:
 
 
 def _run(servers: str, shape: Shape, start_ms: int, pipe: Connection) -> None:
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it logs each attempt to connect
     try:
         pipe.send(asyncio.run(_send(servers, shape, start_ms, pipe)))
     except HoldfastError as error:

@@ -119,4 +119,4 @@ class Saboteur:
 
 
 def _wait_until(at_s: float) -> None:
-    time.sleep(max(0.0, at_s - time.time()))
+    time.sleep(max(0.0, at_s - time.time()))  # an outage comes by the clock, whatever the stream does

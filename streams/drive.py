@@ -83,7 +83,7 @@ class Habits:
                 yield encode(event)
 
         def run() -> None:
-            time.sleep(max(0.0, start_ms / 1000 - time.time()))
+            time.sleep(max(0.0, start_ms / 1000 - time.time()))  # the load begins by the clock
             try:
                 asyncio.run(send(self._servers, outgoing(counted()), speed=1.0))
             except HoldfastError as error:
