@@ -6,11 +6,8 @@ in which the JVMs still compile, are left out.
 """
 
 import asyncio
-import shutil
-import tempfile
 import time
 from itertools import count
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -21,14 +18,14 @@ from rich.table import Table
 
 from benchmarks.load import Background, Shape
 from benchmarks.machine import machine
+from benchmarks.stack import own_stack
 from benchmarks.usage import Usage
 from schemas.codec import encode
 from schemas.errors import UnavailableError
 from schemas.events import Login, Tick
 from schemas.topics import EVENT_TOPICS, PARTITIONS
-from streams.commands.output import AsJson, notice, out, print_json, progress
+from streams.commands.output import AsJson, out, print_json, progress
 from streams.commands.stack import started_up
-from streams.embedded import Stack
 from streams.flink.rest import Rest
 from streams.producer import Producer, connected, partition_of
 from streams.sending import Outgoing
@@ -81,9 +78,7 @@ def capacity(
 
     Example: python -m benchmarks capacity --events 2000000 --json | jq .counted_cpu_s_per_million
     """
-    work_dir = Path(tempfile.mkdtemp(prefix="holdfast-benchmark-"))
-    stack = Stack(msgspec.structs.replace(load_settings(), work_dir=work_dir))
-    try:
+    with own_stack(load_settings()) as stack:
         settings = started_up(stack, _COMPONENTS)
         with progress() as shown:
             bar = shown.add_task("warming up", total=None)
@@ -91,12 +86,6 @@ def capacity(
                 _Round(settings, warm_up, users, seed).run()
             shown.update(bar, description="measuring")
             found = _Round(settings, events, users, seed + 1).run()
-    except BaseException:
-        notice(f"the logs are kept in {work_dir / 'logs'}")
-        stack.down()
-        raise
-    stack.down()
-    shutil.rmtree(work_dir)
     if as_json:
         print_json(found)
     else:

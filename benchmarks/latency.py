@@ -6,8 +6,6 @@ and is counted from it (no coordinated omission), so a stall shows in full. The 
 JVM still compiles, are driven at the same load and left out.
 """
 
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -19,9 +17,9 @@ from benchmarks.plot import plot
 from benchmarks.report import show
 from benchmarks.run import Run
 from benchmarks.scenario import Component, Scenario, course
+from benchmarks.stack import own_stack
 from streams.commands.output import AsJson, notice, print_json
 from streams.commands.stack import started_up
-from streams.embedded import Stack
 from streams.settings import load_settings
 
 SECONDS, SOAK_SECONDS = 60, 1800
@@ -78,17 +76,9 @@ def latency(
         crossings_per_s=crossings or (SOAK_CROSSINGS_PER_S if soaks else CROSSINGS_PER_S),
         stop=stop,
     )
-    work_dir = Path(tempfile.mkdtemp(prefix="holdfast-benchmark-"))
-    stack = Stack(msgspec.structs.replace(settings, work_dir=work_dir))
-    try:
+    with own_stack(settings) as stack:
         started_up(stack)
         report = Run(stack, planned).report()
-    except BaseException:
-        notice(f"the logs are kept in {work_dir / 'logs'}")
-        stack.down()
-        raise
-    stack.down()
-    shutil.rmtree(work_dir)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(report)))

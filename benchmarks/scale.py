@@ -6,9 +6,7 @@ What a stage adds, divided by the users, is what a user, a pane or an event take
 
 import asyncio
 import os
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,10 +23,11 @@ from benchmarks.cost import USERS, Need, costs, need, plot
 from benchmarks.crowd import HOUR_MS, events, last_keys
 from benchmarks.filled import SAME, SECOND, Filled, Stage, Store, stages
 from benchmarks.machine import machine
+from benchmarks.stack import own_stack
 from benchmarks.usage import Usage
 from schemas.errors import InputError, UnavailableError
-from streams.commands.output import AsJson, notice, out, print_json, progress
-from streams.embedded import Stack, process
+from streams.commands.output import AsJson, out, print_json, progress
+from streams.embedded import process
 from streams.flink.rest import KEYED_OPERATOR, Rest, Task
 from streams.producer import Sent, send
 from streams.settings import Settings, load_settings
@@ -143,24 +142,15 @@ def _fill(store: Store, users: int) -> Filled:
 
 @contextmanager
 def _stack(store: Store, users: int) -> Iterator[Settings]:
-    work_dir = Path(tempfile.mkdtemp(prefix="holdfast-scale-"))
     settings = msgspec.structs.replace(
         load_settings(),
-        work_dir=work_dir,
         flink_heap_mb=_HEAP_MB + (users * _HEAP_MB_PER_MILLION // 1_000_000 if store is Store.HASHMAP else 0),
         state_backend="rocksdb" if store is Store.ROCKSDB else "hashmap",
     )
-    stack = Stack(settings)
-    try:
+    with own_stack(settings) as stack:
         stack.up(("broker",))
         os.environ["JDK_JAVA_OPTIONS"] = _HISTOGRAM
         yield stack.up(("redis", "sequences") if store is Store.REDIS else ("flink",))
-    except BaseException:
-        notice(f"the logs are kept in {work_dir / 'logs'}")
-        stack.down()
-        raise
-    stack.down()
-    shutil.rmtree(work_dir)
 
 
 def _await(settings: Settings, store: Store, users: int, done: tuple[str, ...]) -> None:
