@@ -1,0 +1,10 @@
+"""`holdfast evaluate`: what the models are worth, on data that they have not seen."""
+
+import typer
+
+app = typer.Typer(help="Say what the models are worth, on data of your own.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Say what the models are worth, on data of your own."""
