@@ -1,6 +1,8 @@
 """A stack of a benchmark's own, in a temporary folder."""
 
 import shutil
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +19,9 @@ from streams.settings import Settings
 def own_stack(settings: Settings) -> Iterator[Stack]:
     """A stack with `settings` but for its folder, stopped and removed after the block.
 
-    Where the block fails, the folder stays for its logs.
+    Where the block fails, or SIGTERM ends it, the folder stays for its logs.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     work_dir = Path(tempfile.mkdtemp(prefix="holdfast-benchmark-"))
     stack = Stack(msgspec.structs.replace(settings, work_dir=work_dir))
     try:
