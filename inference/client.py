@@ -7,12 +7,13 @@ alike.
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import grpc
+import msgspec
 import numpy as np
 from msgspec import Struct, field
 from purgatory import AsyncCircuitBreakerFactory
@@ -21,7 +22,8 @@ from tritonclient.grpc import InferInput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from inference.tritonserver import MODEL
+from inference.registry import Serving, Watch
+from inference.tritonserver import MODEL, MODEL_REPOSITORY
 from schemas.errors import BreakerOpen, DeadlineExceeded, GenerationError, HoldfastError, UnavailableError
 
 BREAKER_THRESHOLD = 5
@@ -52,24 +54,25 @@ class Generation(Struct, frozen=True, kw_only=True):
     steps: dict[str, float] = field(default_factory=dict)
 
 
-class _Served(NamedTuple):
-    model: str
-    version: str
-
-
 class ScriptModel:
-    """The model `script` of the Triton at `address` (host:port).
+    """The model `script` of the Triton at `address` (host:port), each user's version of it by `serving`.
 
     One per event loop; close it, or use it in `async with`. It connects when it is first asked, and again by
-    itself after the server was away.
+    itself after the server was away. Without `serving`, users get what this project's own repository says.
     """
 
     def __init__(
-        self, address: str, *, threshold: int = BREAKER_THRESHOLD, open_s: float = BREAKER_OPEN_S
+        self,
+        address: str,
+        serving: Callable[[], Serving] | None = None,
+        *,
+        threshold: int = BREAKER_THRESHOLD,
+        open_s: float = BREAKER_OPEN_S,
     ) -> None:
         self._address = address
+        self._serving = serving or Watch(MODEL_REPOSITORY, MODEL).serving
         self._client: InferenceServerClient | None = None
-        self._served: _Served | None = None
+        self._name: str | None = None
         # A caller that gives up has not found the server at fault.
         self._breakers = AsyncCircuitBreakerFactory(
             default_threshold=threshold, default_ttl=open_s, exclude=[asyncio.CancelledError]
@@ -90,13 +93,20 @@ class ScriptModel:
             await client.close()
 
     async def ready(self, timeout_s: float = 1.0) -> bool:
-        """Whether the server has the model ready. Does not raise, and does not ask the breaker."""
+        """Whether the server has the promoted version ready. Does not raise, and does not ask the breaker."""
+        version = self.version_for("")
         with suppress(InferenceServerException, grpc.RpcError):
-            return bool(await self._connection().is_model_ready(MODEL, client_timeout=timeout_s))
+            return bool(await self._connection().is_model_ready(MODEL, version, client_timeout=timeout_s))
         return False
 
-    async def generate(self, prompt: str, deadline_ms: float, max_tokens: int = 96) -> Generation:
-        """The model's answer to `prompt` (see `inference.prompt`) before `deadline_ms`, epoch ms.
+    def version_for(self, user: str) -> str:
+        """The version that writes for `user` (`tenant/user_id`; "" is nobody) at this moment."""
+        return self._serving().version_for(user)
+
+    async def generate(
+        self, prompt: str, deadline_ms: float, user: str = "", *, max_tokens: int = 96
+    ) -> Generation:
+        """The answer of `user`'s version to `prompt` (see `inference.prompt`) before `deadline_ms`, epoch ms.
 
         Where the deadline passes first, the model stops writing.
 
@@ -116,7 +126,9 @@ class ScriptModel:
                 try:
                     # A call whose own deadline passes while gRPC still prepares it never ends by itself.
                     async with asyncio.timeout(left_ms / 1000):
-                        text, served = await self._ask(prompt, deadline_ms, max_tokens)
+                        made = await self._ask(
+                            _request(prompt, self.version_for(user), deadline_ms, max_tokens), deadline_ms
+                        )
                 except (TimeoutError, InferenceServerException, grpc.RpcError) as error:
                     ours = self._translated(error, deadline_ms, left_ms)
                     if not isinstance(ours, DeadlineExceeded) or left_ms >= FAIR_MS:
@@ -128,50 +140,41 @@ class ScriptModel:
             ) from None
         if hurried is not None:
             raise hurried
-        return Generation(
-            text=text,
-            model=served.model,
-            model_version=served.version,
-            steps={"generate": _now_ms() - began_ms},
-        )
+        return msgspec.structs.replace(made, steps={"generate": _now_ms() - began_ms})
 
     def _connection(self) -> InferenceServerClient:
         if self._client is None:
             self._client = InferenceServerClient(self._address, channel_args=_CHANNEL)
         return self._client
 
-    async def _ask(self, prompt: str, deadline_ms: float, max_tokens: int) -> tuple[str, _Served]:
-        served = await self._identity(deadline_ms)
-        request = _request(prompt, deadline_ms, max_tokens)
+    async def _ask(self, request: dict[str, Any], deadline_ms: float) -> Generation:
+        name = await self._served_model(deadline_ms)
         parts: list[str] = []
+        version = ""
         left_s = max(0.001, (deadline_ms - _now_ms()) / 1000)
         async for result, error in self._connection().stream_infer(_once(request), stream_timeout=left_s):
             if error is not None:
                 raise error
+            response = result.get_response()
+            version = response.model_version
             output = result.as_numpy("text_output")
             if output is not None and output.size:
                 parts += [part.decode(errors="replace") for part in output.reshape(-1)]
-            if result.get_response().parameters["triton_final_response"].bool_param:
+            if response.parameters["triton_final_response"].bool_param:
                 break
         text = "".join(parts).strip()
         if not text:
-            raise GenerationError(f"{served.model} answered with nothing")
-        return text, served
+            raise GenerationError(f"{name} {version} answered with nothing")
+        return Generation(text=text, model=name, model_version=version)
 
-    async def _identity(self, deadline_ms: float) -> _Served:
+    async def _served_model(self, deadline_ms: float) -> str:
         """Which model stands behind the name, asked once a connection."""
-        if self._served is None:
+        if self._name is None:
             left_s = max(0.001, (deadline_ms - _now_ms()) / 1000)
-            client = self._connection()
-            config = (await client.get_model_config(MODEL, client_timeout=left_s)).config
-            metadata = await client.get_model_metadata(MODEL, client_timeout=left_s)
-            name = (
-                config.parameters["served_model"].string_value
-                if "served_model" in config.parameters
-                else MODEL
-            )
-            self._served = _Served(name, metadata.versions[-1] if metadata.versions else "")
-        return self._served
+            config = (await self._connection().get_model_config(MODEL, client_timeout=left_s)).config
+            known = "served_model" in config.parameters
+            self._name = str(config.parameters["served_model"].string_value) if known else MODEL
+        return self._name
 
     def _translated(
         self,
@@ -191,7 +194,7 @@ class ScriptModel:
             return _late(left_ms)
         if status in _ABSENT or "is not ready" in message or "unknown model" in message:
             # Another model may come up in its place.
-            self._served = None
+            self._name = None
             return UnavailableError(f"Triton at {self._address} does not answer for {MODEL}: {message}")
         return GenerationError(f"{MODEL} failed: {message}")
 
@@ -208,7 +211,7 @@ async def _once(request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
     yield request
 
 
-def _request(prompt: str, deadline_ms: float, max_tokens: int) -> dict[str, Any]:
+def _request(prompt: str, version: str, deadline_ms: float, max_tokens: int) -> dict[str, Any]:
     sampling = {"max_tokens": max_tokens, "temperature": TEMPERATURE, "top_p": TOP_P, "top_k": TOP_K}
     values: tuple[tuple[str, str, Any], ...] = (
         ("text_input", "BYTES", np.array([prompt.encode()], dtype=np.object_)),
@@ -223,6 +226,7 @@ def _request(prompt: str, deadline_ms: float, max_tokens: int) -> dict[str, Any]
         inputs.append(tensor)
     return {
         "model_name": MODEL,
+        "model_version": version,
         "inputs": inputs,
         # The small model gives up by itself; the gRPC deadline cancels in any backend.
         "parameters": {"deadline_ms": int(deadline_ms)},

@@ -47,6 +47,11 @@ class Crossing(Struct, frozen=True, kw_only=True):
     """Why no script that was written ahead could be used."""
     detected_ms: float = 0.0
 
+    @property
+    def key(self) -> str:
+        """The key of the record."""
+        return f"{self.tenant}/{self.user_id}"
+
 
 class Script(Struct, frozen=True, kw_only=True):
     """A script as the user gets it, and where it came from. `age_ms` counts from its writing."""

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from schemas.errors import HoldfastError
-from streams.commands import checking, decisions, demo, evaluating, sending, stack, train
+from streams.commands import checking, decisions, demo, evaluating, models, sending, stack, train
 from streams.commands.output import fail
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command(rich_help_panel="Events and decisions")(decisions.decisions)
 app.command(rich_help_panel="Checking")(checking.recompute)
 app.command(rich_help_panel="Checking")(checking.verify)
 app.command(rich_help_panel="Trying out")(demo.demo)
+app.add_typer(models.app, name="models", rich_help_panel="Models")
 app.add_typer(train.app, name="train", rich_help_panel="Models")
 app.add_typer(evaluating.app, name="evaluate", rich_help_panel="Models")
 

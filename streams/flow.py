@@ -124,4 +124,4 @@ def _script(draft: Draft, now_ms: float) -> Script:
 
 
 def _key(crossing: Crossing) -> bytes:
-    return f"{crossing.tenant}/{crossing.user_id}".encode()
+    return crossing.key.encode()

@@ -23,6 +23,7 @@ another purpose is outside of what it can do.
 A corpus that this project makes (`inference/training/corpus.py`), by seed {seed}: headers drawn at
 random, sentences as the encoder writes them, and scripts composed of phrases written for this purpose
 and for nothing else, in `inference/training/fragments/`. No data of any user or customer is in it.
+Its fingerprint is `{fingerprint}`.
 {examples:,} examples were seen. One in {held_out} combinations of the header was never trained on; all
 figures below are from those.
 
@@ -78,6 +79,7 @@ def write(folder: Path, metrics: dict[str, Any], samples: list[Sample]) -> None:
     text = _TEXT.format(
         **metrics["model"],
         **metrics["training"],
+        fingerprint=metrics["fingerprint"],
         mib=metrics["model"]["bytes"] / 2**20,
         losses=", ".join(f"{loss:.3f} at step {step}" for step, loss in metrics["losses"]),
         temperature=metrics["temperature"],

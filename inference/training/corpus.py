@@ -6,11 +6,12 @@ are drawn.
 """
 
 from collections.abc import Iterator
-from hashlib import blake2b
+from hashlib import blake2b, sha256
+from itertools import islice
 from random import Random
 from typing import NamedTuple
 
-from inference.prompt import ALWAYS_GIVEN, header
+from inference.prompt import ALWAYS_GIVEN, header, prompt
 from inference.training.facts import FACT_CHARS, NUMBER_CHARS, WORD_CHARS, made_up
 from inference.training.phrases import Phrase, phrases, slots_of
 from inference.training.sentences import told
@@ -59,6 +60,7 @@ _GIVEN = {"name": 0.75, "feature": 0.5, "offer": 0.5, "link": 0.5, "logins_7d": 
 """The share of profiles that have a fact: near a half, so that only the header tells."""
 _CLOSED = 0.7
 """The share of scripts that have a closing sentence where nothing asks for one."""
+_FINGERPRINTED = 2_000
 
 
 class Example(NamedTuple):
@@ -75,6 +77,17 @@ def examples(seed: int, *, held_out: bool = False) -> Iterator[Example]:
         profile = make_profile(random)
         if is_held_out(profile) is held_out:
             yield Example(profile, compose(profile, random))
+
+
+def fingerprint(seed: int) -> str:
+    """What names the corpus of `seed`: SHA-256 of its first 2,000 examples, as the model sees them.
+
+    A phrase, a rule or an instruction that changes, changes it.
+    """
+    digest = sha256()
+    for example in islice(examples(seed), _FINGERPRINTED):
+        digest.update(f"{prompt(example.profile)}{example.script}\n".encode())
+    return f"sha256:{digest.hexdigest()}"
 
 
 def make_profile(random: Random) -> Profile:

@@ -1,6 +1,8 @@
 """Makes the small model, from nothing to the files that the server loads and the card that describes them."""
 
+import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,9 @@ from transformers.utils import logging
 
 from inference.client import TEMPERATURE, TOP_K, TOP_P
 from inference.nano import Nano, Sampling
+from inference.registry import promoted
 from inference.training import card, evaluate, export, loop, model, tokenizer
-from inference.training.corpus import HELD_OUT_SHARE
+from inference.training.corpus import HELD_OUT_SHARE, fingerprint
 from inference.tritonserver import MODEL, MODEL_REPOSITORY
 
 STEPS = 6_000
@@ -25,7 +28,7 @@ Report = Callable[[str, int, int, str], None]
 
 def main(
     work_dir: Path,
-    target: Path = MODEL_REPOSITORY / MODEL / "1",
+    target: Path,
     *,
     refusal: evaluate.Refusal,
     steps: int = STEPS,
@@ -34,7 +37,9 @@ def main(
     scripts: int = _EVALUATED,
     report: Report = lambda stage, done, total, remark: None,
 ) -> dict[str, Any]:
-    """Trains the small model and writes it to `target`, with its card. About 35 min on one thread.
+    """Trains the small model and writes it to `target`, with its card and the code that serves it.
+
+    About 35 min on one thread.
 
     `work_dir` keeps the tokenizer and a checkpoint: called again with the same steps and seed, it goes on
     from there. `refusal` says why a script may not be sent, for the card to tell how many may.
@@ -48,7 +53,6 @@ def main(
     torch.manual_seed(seed)
     trained = work_dir / "trained"
     trained.mkdir(parents=True, exist_ok=True)
-    target.mkdir(parents=True, exist_ok=True)
     words = tokenizer.train(seed)
     tokenizer.save(words, trained)
     made = model.create(tokenizer.token_id(words, tokenizer.PAD), tokenizer.token_id(words, tokenizer.END))
@@ -61,7 +65,11 @@ def main(
         report=lambda at: report("train", at.step, at.steps, f"loss {at.loss:.3f}"),
     )
     made.save_pretrained(trained)
+    target.mkdir(parents=True, exist_ok=True)
     written_bytes = export.export(trained, target)
+    served = MODEL_REPOSITORY / MODEL / promoted(MODEL) / "model.py"
+    if served.parent.resolve() != target.resolve():
+        shutil.copyfile(served, target / served.name)
 
     nano = Nano(target)
     scores = {}
@@ -79,9 +87,21 @@ def main(
             report=lambda done, name=name: report(f"evaluate {name}", done, scripts, ""),  # type: ignore[misc]  # bound
         )
         scores[name] = score._asdict()
-    metrics = _metrics(made, reports, seed, written_bytes) | scores
+    metrics = _metrics(made, reports, seed, written_bytes) | scores | _registered(scores["sampled"], seed)
     card.write(target, metrics, samples)
     return metrics
+
+
+def _registered(sampled: dict[str, Any], seed: int) -> dict[str, Any]:
+    """What `inference.registry` asks of a version; the figures are at the temperature that is served."""
+    return {
+        "promotion": {
+            "conditioning": sampled["right"]["all"],
+            "guard_pass": min(sampled["sendable"].values()),
+        },
+        "fingerprint": fingerprint(seed),
+        "trained": datetime.now(UTC).date().isoformat(),
+    }
 
 
 def _metrics(

@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 
 from inference.client import ScriptModel
+from inference.registry import Watch
+from inference.tritonserver import MODEL
 from schemas.codec import encode
 from schemas.decision import Crossing, DraftRequest
 from schemas.errors import GenerationError, HoldfastError
@@ -109,7 +111,8 @@ async def _run(role: str, settings: Settings) -> None:
     users = UserStore(settings.redis_url)
     author = Author(users, load_tenants(settings.tenants_file))
     try:
-        async with ScriptModel(settings.triton_url) as model:
+        watch = Watch(settings.model_repository, MODEL)
+        async with ScriptModel(settings.triton_url, watch.serving) as model:
             await serve(settings.bootstrap_servers, await ROLES[role](settings, author, model))
     finally:
         await users.close()

@@ -16,8 +16,15 @@ from streams.tenants import Tenants
 class Model(Protocol):
     """Writes scripts, as `inference.client.ScriptModel` does."""
 
-    async def generate(self, prompt: str, deadline_ms: float) -> Generation:
-        """A Mustache template before `deadline_ms` (epoch ms), or a GenerationError or UnavailableError."""
+    def version_for(self, user: str) -> str:
+        """The version that writes for `user` (`tenant/user_id`) at this moment."""
+        ...
+
+    async def generate(self, prompt: str, deadline_ms: float, user: str = "") -> Generation:
+        """A Mustache template before `deadline_ms` (epoch ms), or a GenerationError or UnavailableError.
+
+        `user`'s version of the model writes it; the promoted one where it is for nobody.
+        """
         ...
 
 
@@ -44,7 +51,7 @@ class Author:
     async def read(self, crossing: Crossing) -> User:
         """The user as Redis has them at the crossing; without events where Redis does not answer."""
         try:
-            return await self._users.user(f"{crossing.tenant}/{crossing.user_id}", _as_of_ms(crossing) - 1)
+            return await self._users.user(crossing.key, _as_of_ms(crossing) - 1)
         except UnavailableError:
             return User(events=(), account=None)  # the crossing's own counts will do
 

@@ -48,9 +48,9 @@ class Composer:
         steps.end("read")
         profile = self._author.profile(crossing, user)
         steps.end("features")
-        live = await self._live(profile, crossing.detected_ms + self._time_ms)
+        live = await self._live(profile, crossing.detected_ms + self._time_ms, crossing.key)
         made_ms = steps.end("model")
-        segment = self._segments.of(profile)
+        segment = self._segments.of(profile, crossing.key)
         settled = settle(
             profile,
             [
@@ -89,7 +89,7 @@ class Composer:
         """
         await self._model.generate(prompt(self._author.nobody()), self._clock() + within_ms)
 
-    async def _live(self, profile: Profile, deadline_ms: float) -> Generation | HoldfastError:
+    async def _live(self, profile: Profile, deadline_ms: float, user: str) -> Generation | HoldfastError:
         begun_ms = self._clock()
         left_ms = deadline_ms - begun_ms
         if left_ms <= 0:
@@ -98,7 +98,7 @@ class Composer:
         if not self._pace.fits(left_ms):
             return DeadlineExceeded(f"not asked: {left_ms:.0f} ms left, and it takes up to {expected_ms:.0f}")
         try:
-            made = await self._model.generate(prompt(profile), deadline_ms)
+            made = await self._model.generate(prompt(profile), deadline_ms, user)
         except DeadlineExceeded as error:
             self._pace.took(self._clock() - begun_ms)
             return error

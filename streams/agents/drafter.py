@@ -128,7 +128,8 @@ class Drafter:
             async with self._turns.turn(request.crossing.at):
                 self._check_time(request)
                 try:
-                    return await self._model.generate(asked, self._clock() + PATIENCE_MS)
+                    deadline_ms = self._clock() + PATIENCE_MS
+                    return await self._model.generate(asked, deadline_ms, request.crossing.key)
                 except (BreakerOpen, UnavailableError) as error:
                     logger.warning("no drafts for now: %s", error)
             await asyncio.sleep(_PAUSE_S)

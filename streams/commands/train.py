@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from inference.tritonserver import MODEL, MODEL_REPOSITORY
+from inference.registry import next_version
+from inference.tritonserver import MODEL
 from operators.ladder import refusal
 from schemas.errors import InputError
 from streams.commands.output import AsJson, notice, out, print_json, progress
@@ -25,7 +26,9 @@ def _group() -> None:
 def nano(
     target: Annotated[
         Path | None,
-        typer.Option("--target", help="Folder for the model; that of the model repository if none."),
+        typer.Option(
+            "--target", help="Folder for the model; a new version's in the model repository if none."
+        ),
     ] = None,
     steps: Annotated[
         int | None, typer.Option("--steps", min=1, help="Fewer steps than the default, to try.")
@@ -33,10 +36,10 @@ def nano(
     threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Train the small language model that the embedded Triton serves, and export it.
+    """Train the small language model that the embedded Triton serves, and export it as a new version.
 
     Takes half an hour on one thread, and needs the extra `train`. Interrupted, it goes on
-    from its last checkpoint when called again.
+    from its last checkpoint when called again. It serves nobody until `holdfast models promote`.
 
     Example: holdfast train nano --threads 2
     """
@@ -55,8 +58,9 @@ def nano(
             if shown.disable:
                 notice(f"{stage}: {done}/{total} {remark}")
 
-        folder = target or MODEL_REPOSITORY / MODEL / "1"
-        work_dir = load_settings().work_dir / "train"
+        settings = load_settings()
+        folder = target or next_version(settings.model_repository, MODEL)
+        work_dir = settings.work_dir / "train"
         metrics = main(
             work_dir, folder, refusal=refusal, steps=steps or STEPS, threads=threads, report=report
         )

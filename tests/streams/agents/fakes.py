@@ -37,16 +37,20 @@ class Store:
 
 
 class Model:
-    """Writes `text`, or fails with it where it is an error."""
+    """Writes `text`, or fails with it where it is an error; everybody gets `version`."""
 
     def __init__(self, clock: Clock, text: str | HoldfastError = GOOD) -> None:
         self.clock, self.text = clock, text
         self.takes_ms = 11.0
+        self.version = "3"
         self.asked: list[tuple[str, float]] = []
 
-    async def generate(self, prompt: str, deadline_ms: float) -> Generation:
+    def version_for(self, user: str) -> str:
+        return self.version
+
+    async def generate(self, prompt: str, deadline_ms: float, user: str = "") -> Generation:
         self.asked.append((prompt, deadline_ms))
         self.clock.now_ms += self.takes_ms
         if isinstance(self.text, HoldfastError):
             raise self.text
-        return Generation(text=self.text, model="holdfast-nano", model_version="3")
+        return Generation(text=self.text, model="holdfast-nano", model_version=self.version_for(user))

@@ -246,3 +246,35 @@ async def test_a_segment_s_script_is_written_once_and_filled_in_for_each_of_its_
     other = msgspec.structs.replace(ANN, plan="free")
     decision = await bench.composer.compose(crossing(account=other, detected_ms=bench.clock.now_ms))
     assert decision.script is not None and decision.script.rung is Rung.TEMPLATE
+
+
+async def test_each_version_has_segments_of_its_own_and_finds_them_again_after_a_rollback() -> None:
+    bench = Bench()
+    author = Author(bench.store, bench.tenants)
+    found = await author.read(crossing())
+    profiles = [
+        author.profile(crossing(account=msgspec.structs.replace(ANN, plan=plan)), found)
+        for plan in ("pro", "free")
+    ]
+
+    async def have_written() -> None:
+        writing = asyncio.create_task(bench.segments.write_for_ever())
+        for _ in range(4):
+            await asyncio.sleep(0)
+        writing.cancel()
+
+    for profile in profiles:
+        bench.segments.want(profile, "acme/u/1")
+    await have_written()
+    first = bench.segments.of(profiles[0], "acme/u/1")
+    assert first is not None and first[0].model_version == "3"
+
+    bench.model.version = "4"
+    assert bench.segments.of(profiles[0], "acme/u/1") is None, "another version's script is not this one's"
+    await have_written()
+    for profile in profiles:  # the second was not asked for since the promotion
+        rewritten = bench.segments.of(profile, "acme/u/1")
+        assert rewritten is not None and rewritten[0].model_version == "4"
+
+    bench.model.version = "3"
+    assert bench.segments.of(profiles[0], "acme/u/1") == first

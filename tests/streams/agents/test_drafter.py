@@ -91,7 +91,7 @@ async def test_an_outage_of_the_model_is_waited_out() -> None:
     bench = Bench()
     failures = [BreakerOpen("not asked"), BreakerOpen("not asked")]
 
-    async def generate(prompt: str, deadline_ms: float) -> Generation:
+    async def generate(prompt: str, deadline_ms: float, user: str = "") -> Generation:
         if failures:
             raise failures.pop()
         return Generation(text=GOOD, model="holdfast-nano", model_version="3")
