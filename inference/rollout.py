@@ -205,9 +205,10 @@ class Rollout:
         """Who serves now, while nobody else changes it."""
         folder = os.open(self._folder, os.O_RDONLY)
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(f"another change of {self._model} is under way") from None
             yield read(self._repository, self._model)
-        except BlockingIOError:
-            raise InputError(f"another change of {self._model} is under way") from None
         finally:
             os.close(folder)

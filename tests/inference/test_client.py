@@ -12,6 +12,7 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from inference.client import FAIR_MS, ScriptModel
+from inference.registry import Canary, Serving
 from schemas.errors import BreakerOpen, DeadlineExceeded, GenerationError, UnavailableError
 
 Answer = Callable[[Any, Any], AsyncIterator[Any]]
@@ -112,6 +113,25 @@ async def test_the_request_is_what_the_vllm_backend_takes(model: ScriptModel, fa
     assert request.raw_input_contents[0][4:] == b"a prompt"
     assert b'"max_tokens": 7' in request.raw_input_contents[2]
     assert request.parameters["deadline_ms"].int64_param == int(deadline_ms)
+
+
+async def test_each_user_s_version_is_asked_for_and_the_one_that_answered_is_named(fake: FakeTriton) -> None:
+    serving = Serving(promoted="1", canary=Canary("2", 0.5))
+    users = [f"acme/u{number}" for number in range(8)]
+    async with ScriptModel(f"127.0.0.1:{fake.port}", lambda: serving) as model:
+        made = [await model.generate("prompt", now_ms() + 2000, user) for user in users]
+        assert {model.version_for(user) for user in users} == {"1", "2"}
+    assert [one.model_version for one in fake.asked] == [serving.version_for(user) for user in users]
+    assert {one.model_version for one in made} == {"3"}, "what Triton says of itself"
+
+
+async def test_a_promotion_holds_from_the_next_request_on(fake: FakeTriton) -> None:
+    serving = Serving(promoted="1")
+    async with ScriptModel(f"127.0.0.1:{fake.port}", lambda: serving) as model:
+        await model.generate("prompt", now_ms() + 2000)
+        serving = Serving(promoted="2", before=("1",))
+        await model.generate("prompt", now_ms() + 2000)
+    assert [one.model_version for one in fake.asked] == ["1", "2"]
 
 
 async def test_a_model_that_is_too_slow_is_cancelled_at_the_deadline(

@@ -35,6 +35,10 @@ COMMANDS = (
     "verify",
     "demo",
     "train nano",
+    "models list",
+    "models promote",
+    "models rollback",
+    "models canary",
 )
 
 
@@ -136,6 +140,64 @@ def test_wrong_usage_says_what_is_wrong(
     done = holdfast("send", events, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert problem in done.stderr
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model that is scored in process, in three versions: the second is better, the third is worse."""
+    for version, auc in (("1", 0.9), ("2", 0.92), ("3", 0.88)):
+        folder = tmp_path / "models" / "risk" / version
+        folder.mkdir(parents=True)
+        (folder / "MODEL_CARD.md").write_text("# A model")
+        metrics = {"promotion": {"auc": auc}, "fingerprint": "sha256:12", "trained": "2026-01-31"}
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+    monkeypatch.setenv("HOLDFAST_MODEL_REPOSITORY", str(tmp_path / "models"))
+    return tmp_path / "models"
+
+
+def listed(holdfast: Run) -> list[tuple[str, str, float]]:
+    rows = json.loads(holdfast("models", "list", "--json").stdout)["versions"]
+    return [(row["version"], row["state"], row["share"]) for row in rows]
+
+
+def test_a_version_is_tried_promoted_and_taken_back(holdfast: Run, repository: Path) -> None:
+    assert holdfast("models", "canary", "risk", "2", "--share", "0.1").returncode == 0
+    assert listed(holdfast) == [("1", "promoted", 0.9), ("2", "canary", 0.1), ("3", "candidate", 0.0)]
+    done = holdfast("models", "promote", "risk", "2", "--json")
+    assert json.loads(done.stdout) == {
+        "model": "risk",
+        "promoted": "2",
+        "canary": None,
+        "before": ["1"],
+        "forced": [],
+    }
+    assert listed(holdfast) == [("1", "before", 0.0), ("2", "promoted", 1.0), ("3", "candidate", 0.0)]
+    done = holdfast("models", "rollback", "risk")
+    assert (done.returncode, done.stdout) == (0, "all users of risk get version 1\n")
+
+
+def test_the_list_says_of_each_version_what_it_is_and_lacks(holdfast: Run, repository: Path) -> None:
+    (repository / "risk" / "3" / "MODEL_CARD.md").unlink()
+    table = holdfast("models", "list").stdout
+    assert "auc 0.92" in table and "2026-01-31" in table and "risk/2/MODEL_CARD.md" in table
+    assert "incomplete, lacks MODEL_CARD.md" in table
+
+
+def test_a_version_with_a_fallen_figure_is_refused_unless_forced(holdfast: Run, repository: Path) -> None:
+    done = holdfast("models", "promote", "risk", "3")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.strip() == (
+        "holdfast: version 3 of risk is not promoted: auc was 0.9 in version 1 and is 0.88"
+    )
+    assert holdfast("models", "promote", "risk", "3", "--force").returncode == 0
+    assert "promoted, forced" in holdfast("models", "list", "risk").stdout
+
+
+@pytest.mark.parametrize("arguments", [(), ("2", "--off"), ("2", "--share", "1")])
+def test_a_canary_is_a_version_and_a_share_or_ended(
+    holdfast: Run, repository: Path, arguments: tuple[str, ...]
+) -> None:
+    assert holdfast("models", "canary", "risk", *arguments).returncode == 2
 
 
 def test_status_without_a_stack_tells_of_each_component(holdfast: Run) -> None:
