@@ -44,7 +44,7 @@ _PROFILES, _SEED = 200, 5
 class Step(Struct, kw_only=True):
     """From the beginning of a command (none in the first) to that of the next.
 
-    `strays` were answered by another version than `serving.json` gave to the user when they asked.
+    `strays` were answered by a version that `serving.json` gave to their user neither before nor after.
     Latency counts from the intended time.
     """
 
@@ -166,7 +166,7 @@ class _Load:
     async def _ask(self, number: int, due_ms: float) -> None:
         step, latencies, user = self.step, self.latencies[self.step.command], f"acme/u{number % USERS}"
         step.asked += 1
-        wanted = self._model.version_for(user)
+        before = self._model.version_for(user)
         try:
             made = await self._model.generate(
                 self._prompts[number % _PROFILES], due_ms + self._deadline_ms, user
@@ -176,7 +176,7 @@ class _Load:
             return
         latencies.record(time.time() * 1000 - due_ms)
         step.by_version[made.model_version] += 1
-        step.strays += made.model_version != wanted
+        step.strays += made.model_version not in (before, self._model.version_for(user))
 
 
 async def _holdfast(settings: Settings, command: str) -> float:

@@ -43,9 +43,9 @@ def free_ports(count: int) -> list[int]:
 class Triton:
     """A server that the test starts and stops as it likes, always on the same ports."""
 
-    def __init__(self, work_dir: Path) -> None:
+    def __init__(self, work_dir: Path, repository: Path = MODEL_REPOSITORY) -> None:
         self.ports = free_ports(3)
-        self.work_dir = work_dir
+        self.work_dir, self.repository = work_dir, repository
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -53,7 +53,7 @@ class Triton:
         return f"127.0.0.1:{self.ports[0]}"
 
     def start(self) -> None:
-        argv, env = command(MODEL_REPOSITORY, *self.ports, self.work_dir)
+        argv, env = command(self.repository, *self.ports, self.work_dir)
         with (self.work_dir / "triton.log").open("ab") as log:
             self.process = subprocess.Popen(argv, env=env, stdout=log, stderr=log)
 
