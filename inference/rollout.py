@@ -144,16 +144,15 @@ class Rollout:
         except (InputError, UnavailableError):
             if not backwards:
                 raise
-            self._flee(then)
-            return then
-        write(self._repository, self._model, then)
-        if both != {*then.versions}:
-            self._wait_s(SEEN_S)
-            self._load(then.versions)
+        else:
+            write(self._repository, self._model, then)
+            if both != {*then.versions}:
+                self._wait_s(SEEN_S)
+        self._settle(then)
         return then
 
-    def _flee(self, then: Serving) -> None:
-        """Back without a Triton, or from a version that it cannot load any more."""
+    def _settle(self, then: Serving) -> None:
+        """No other version is loaded from now on; a Triton that is away does so when it starts."""
         self._set_policy(then.versions)
         write(self._repository, self._model, then)
         with suppress(UnavailableError):

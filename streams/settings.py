@@ -7,7 +7,7 @@
 | `HOLDFAST_BOOTSTRAP_SERVERS` | the embedded broker | `host:port,…` of your own Kafka; none is started then |
 | `HOLDFAST_REDIS_URL` | the embedded Redis | `redis://…` or `unix://…` of your own; none is started then |
 | `HOLDFAST_TRITON_URL` | the embedded Triton | gRPC `host:port` of your own; none is started then |
-| `HOLDFAST_MODEL_REPOSITORY` | the small model's | the repository that the embedded Triton serves |
+| `HOLDFAST_MODEL_REPOSITORY` | that of the project | the versions of the models, as Triton serves them |
 | `HOLDFAST_TENANTS_FILE` | none | tenants' products, offers and links, JSON or YAML |
 | `HOLDFAST_WATERMARK_BOUND_MS` | 1000 | how far out of order events of one partition may come |
 | `HOLDFAST_BUDGET_MS` | 50 | detection to publication |

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from inference.training import facts, sentences
+from inference.training import corpus, facts, sentences
 from inference.training.corpus import (
     MAX_CHARS,
     compose,
@@ -30,6 +30,14 @@ EXAMPLES = list(islice(examples(3), 2000))
 def test_the_same_seed_makes_the_same_corpus() -> None:
     assert list(islice(examples(5), 50)) == list(islice(examples(5), 50))
     assert list(islice(examples(5), 50)) != list(islice(examples(6), 50))
+
+
+def test_a_corpus_is_named_by_what_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpus, "_FINGERPRINTED", 200)
+    before = corpus.fingerprint(1)
+    assert before.startswith("sha256:") and before == corpus.fingerprint(1) != corpus.fingerprint(2)
+    monkeypatch.setattr(corpus, "_CLOSED", 0.0)
+    assert corpus.fingerprint(1) != before
 
 
 def test_every_script_is_made_of_what_its_header_asks_for() -> None:

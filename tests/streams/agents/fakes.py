@@ -44,12 +44,14 @@ class Model:
         self.takes_ms = 11.0
         self.version = "3"
         self.asked: list[tuple[str, float]] = []
+        self.users: list[str] = []
 
     def version_for(self, user: str) -> str:
         return self.version
 
     async def generate(self, prompt: str, deadline_ms: float, user: str = "") -> Generation:
         self.asked.append((prompt, deadline_ms))
+        self.users.append(user)
         self.clock.now_ms += self.takes_ms
         if isinstance(self.text, HoldfastError):
             raise self.text

@@ -84,6 +84,7 @@ def test_what_the_model_writes_in_time_is_sent() -> None:
     )
     assert (script.rung, script.model, script.model_version) == (Rung.LIVE, "holdfast-nano", "3")
     assert script.locale is Locale.EN
+    assert bench.model.users == ["acme/u/1"], "it is this user's version that writes"
 
 
 def test_the_decision_is_about_the_crossing_and_times_each_step() -> None:

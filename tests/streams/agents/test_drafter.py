@@ -63,6 +63,7 @@ async def test_a_draft_is_whole_and_bound_to_its_request() -> None:
     assert (draft.locale, draft.reason) == (Locale.EN, Reason.INACTIVE)
     assert (draft.model, draft.model_version) == ("holdfast-nano", "3")
     assert draft.written_ms == bench.clock.now_ms
+    assert bench.model.users == ["acme/u1"], "it is this user's version that writes"
 
 
 async def test_what_the_guard_refuses_is_written_again_and_at_last_given_up() -> None:
