@@ -94,11 +94,15 @@ class Fallen(Struct, frozen=True):
     new: float | None
 
 
+class _Data(Struct, frozen=True):
+    fingerprint: str | None = None
+
+
 class _Metrics(Struct, frozen=True):
     """What the registry reads of a version's metrics; the rest is the model's own."""
 
     promotion: dict[str, float] = {}
-    fingerprint: str | None = None
+    data: _Data = _Data()
     trained: str | None = None
 
 
@@ -230,8 +234,8 @@ def _version(repository: Path, model: str, name: str) -> Version:
     else:
         if not metrics.promotion:
             missing.append(f"promotion in {METRICS}")
-        if not metrics.fingerprint:
-            missing.append(f"fingerprint in {METRICS}")
+        if not metrics.data.fingerprint:
+            missing.append(f"data.fingerprint in {METRICS}")
     files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"]
     return Version(
         model=model,
@@ -239,7 +243,7 @@ def _version(repository: Path, model: str, name: str) -> Version:
         folder=folder,
         card=card if card.is_file() else None,
         figures=metrics.promotion,
-        fingerprint=metrics.fingerprint,
+        fingerprint=metrics.data.fingerprint,
         trained=metrics.trained,
         size_bytes=sum(path.stat().st_size for path in files),
         missing=tuple(missing),

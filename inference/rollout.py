@@ -64,8 +64,8 @@ class Rollout:
             worse = fallen(new.figures, version(self._repository, self._model, now.promoted).figures)
             if worse and not force:
                 figures = "; ".join(
-                    f"{one.figure} was {one.old:g} in version {now.promoted} and is "
-                    f"{'not measured' if one.new is None else f'{one.new:g}'}"
+                    f"{one.figure} was {one.old} in version {now.promoted} and is "
+                    f"{'not measured' if one.new is None else one.new}"
                     for one in worse
                 )
                 raise InputError(f"version {name} of {self._model} is not promoted: {figures}")

@@ -79,7 +79,7 @@ def write(folder: Path, metrics: dict[str, Any], samples: list[Sample]) -> None:
     text = _TEXT.format(
         **metrics["model"],
         **metrics["training"],
-        fingerprint=metrics["fingerprint"],
+        fingerprint=metrics["data"]["fingerprint"],
         mib=metrics["model"]["bytes"] / 2**20,
         losses=", ".join(f"{loss:.3f} at step {step}" for step, loss in metrics["losses"]),
         temperature=metrics["temperature"],

@@ -99,7 +99,7 @@ def _registered(sampled: dict[str, Any], seed: int) -> dict[str, Any]:
             "conditioning": sampled["right"]["all"],
             "guard_pass": min(sampled["sendable"].values()),
         },
-        "fingerprint": fingerprint(seed),
+        "data": {"fingerprint": fingerprint(seed)},
         "trained": datetime.now(UTC).date().isoformat(),
     }
 

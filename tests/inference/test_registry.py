@@ -24,7 +24,12 @@ def add(repository: Path, version: str, model: str = "risk", auc: float = 0.9) -
     folder.mkdir(parents=True)
     (folder / "model.onnx").write_bytes(b"weights")
     (folder / "MODEL_CARD.md").write_text("# A model")
-    metrics = {"promotion": {"auc": auc}, "fingerprint": "sha256:1234", "trained": "2026-01-31", "other": [1]}
+    metrics = {
+        "promotion": {"auc": auc},
+        "data": {"fingerprint": "sha256:1234"},
+        "trained": "2026-01-31",
+        "other": [1],
+    }
     (folder / "metrics.json").write_text(json.dumps(metrics))
     return folder
 
@@ -159,7 +164,7 @@ def test_a_version_says_what_it_lacks(repository: Path) -> None:
         (),
         ("MODEL_CARD.md",),
         ("metrics.json",),
-        ("promotion in metrics.json", "fingerprint in metrics.json"),
+        ("promotion in metrics.json", "data.fingerprint in metrics.json"),
     ]
 
 

@@ -62,7 +62,7 @@ def add(repository: Path, version: str, figure: float = 0.9) -> Path:
     folder = repository / "script" / version
     folder.mkdir(parents=True)
     (folder / "MODEL_CARD.md").write_text("# A model")
-    metrics = {"promotion": {"conditioning": figure, "guard_pass": 0.99}, "fingerprint": "sha256:1"}
+    metrics = {"promotion": {"conditioning": figure, "guard_pass": 0.99}, "data": {"fingerprint": "sha256:1"}}
     (folder / "metrics.json").write_text(json.dumps(metrics))
     return folder
 

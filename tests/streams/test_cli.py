@@ -149,7 +149,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         folder = tmp_path / "models" / "risk" / version
         folder.mkdir(parents=True)
         (folder / "MODEL_CARD.md").write_text("# A model")
-        metrics = {"promotion": {"auc": auc}, "fingerprint": "sha256:12", "trained": "2026-01-31"}
+        metrics = {"promotion": {"auc": auc}, "data": {"fingerprint": "sha256:12"}, "trained": "2026-01-31"}
         (folder / "metrics.json").write_text(json.dumps(metrics))
     monkeypatch.setenv("HOLDFAST_MODEL_REPOSITORY", str(tmp_path / "models"))
     return tmp_path / "models"
