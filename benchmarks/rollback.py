@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from itertools import count, islice
 from pathlib import Path
@@ -29,6 +29,7 @@ from inference import registry
 from inference.client import ScriptModel
 from inference.prompt import prompt
 from inference.registry import Watch
+from inference.rollout import CONFIG, set_policy
 from inference.training.corpus import examples
 from inference.tritonserver import MODEL
 from schemas.errors import HoldfastError, UnavailableError
@@ -37,19 +38,20 @@ from streams.settings import Settings, load_settings
 from streams.telemetry import Latencies, Latency
 
 USERS = 1_000
-STEPS = ("canary script 2 --share 0.2", "promote script 2", "rollback script")
+COMMANDS = ("canary script 2 --share 0.2", "promote script 2", "rollback script")
 _PROFILES, _SEED = 200, 5
+_WARM_UP_S = 2.0
 
 
 class Step(Struct, kw_only=True):
-    """From the beginning of a command (none in the first) to that of the next.
+    """The time before, during or after a command of `holdfast models`.
 
     `strays` were answered by a version that `serving.json` gave to their user neither before nor after.
     Latency counts from the intended time.
     """
 
-    command: str
-    took_s: float = 0.0
+    name: str
+    lasted_s: float = 0.0
     asked: int = 0
     by_version: Counter[str] = field(default_factory=Counter)
     strays: int = 0
@@ -104,7 +106,8 @@ def _two_versions(settings: Settings) -> Iterator[Settings]:
     with tempfile.TemporaryDirectory(prefix="holdfast-models-") as folder:
         target = Path(folder) / MODEL
         target.mkdir()
-        shutil.copyfile(source / "config.pbtxt", target / "config.pbtxt")
+        shutil.copyfile(source / CONFIG, target / CONFIG)
+        set_policy(target, "1")
         for version in "12":
             shutil.copytree(source / registry.promoted(MODEL, settings.model_repository), target / version)
         yield replace(settings, model_repository=Path(folder))
@@ -118,14 +121,13 @@ async def _measured(settings: Settings, rate: float, seconds: float, deadline_ms
             await asyncio.sleep(0.1)
         load = _Load(model, rate, deadline_ms)
         async with load.running():
-            for command in ("", *STEPS):
-                notice(command or "load alone")
-                load.begin(command)
-                if command:
-                    load.step.took_s = await _holdfast(settings, command)
-                await asyncio.sleep(seconds)
-                steps.append(load.step)
-    return [replace(step, latency=load.latencies[step.command].summary()) for step in steps]
+            await asyncio.sleep(_WARM_UP_S)
+            steps.append(await load.during("before", asyncio.sleep(seconds)))
+            for command in COMMANDS:
+                steps.append(await load.during(command, _holdfast(settings, command)))
+                name = f"after {command.split()[0]}"
+                steps.append(await load.during(name, asyncio.sleep(seconds)))
+    return [replace(step, latency=load.latencies[step.name].summary()) for step in steps]
 
 
 class _Load:
@@ -134,13 +136,18 @@ class _Load:
     def __init__(self, model: ScriptModel, rate: float, deadline_ms: int) -> None:
         self._model, self._rate, self._deadline_ms = model, rate, deadline_ms
         self._prompts = [prompt(one.profile) for one in islice(examples(_SEED), _PROFILES)]
-        self.latencies: dict[str, Latencies] = {}
-        self.begin("warm-up")
+        self.latencies = {"warm-up": Latencies()}
+        self._step = Step(name="warm-up")
 
-    def begin(self, command: str) -> None:
-        """From now on requests belong to the step of `command`."""
-        self.step = Step(command=command)
-        self.latencies[command] = Latencies()
+    async def during(self, name: str, step: Awaitable[None]) -> Step:
+        """Waits for `step`; what is asked for meanwhile belongs to the step of that name."""
+        notice(name)
+        self.latencies[name] = Latencies()
+        self._step = Step(name=name)
+        begun_s = time.monotonic()
+        await step
+        self._step.lasted_s = time.monotonic() - begun_s
+        return self._step
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -164,7 +171,7 @@ class _Load:
             await asyncio.gather(*asking)
 
     async def _ask(self, number: int, due_ms: float) -> None:
-        step, latencies, user = self.step, self.latencies[self.step.command], f"acme/u{number % USERS}"
+        step, user = self._step, f"acme/u{number % USERS}"
         step.asked += 1
         before = self._model.version_for(user)
         try:
@@ -174,18 +181,17 @@ class _Load:
         except HoldfastError as error:
             step.failures[f"{type(error).__name__}: {error}"] += 1
             return
-        latencies.record(time.time() * 1000 - due_ms)
+        self.latencies[step.name].record(time.time() * 1000 - due_ms)
         step.by_version[made.model_version] += 1
         step.strays += made.model_version not in (before, self._model.version_for(user))
 
 
-async def _holdfast(settings: Settings, command: str) -> float:
-    """Runs `holdfast models` as a person would; how long it took, in s.
+async def _holdfast(settings: Settings, command: str) -> None:
+    """Runs `holdfast models` as a person would.
 
     Raises:
         UnavailableError: it failed.
     """
-    begun_s = time.monotonic()
     running = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "streams.cli", "models", *command.split()),
@@ -196,16 +202,15 @@ async def _holdfast(settings: Settings, command: str) -> float:
     said, _ = await running.communicate()
     if running.returncode:
         raise UnavailableError(f"models {command}: {said.decode(errors='replace').strip()}")
-    return time.monotonic() - begun_s
 
 
 def _print(report: Report) -> None:
-    table = Table("", "command s", "asked", "by version", "failed", "p50 ms", "p99 ms", "max ms", box=None)
+    table = Table("models", "s", "asked", "by version", "failed", "p50 ms", "p99 ms", "max ms", box=None)
     for step in report.steps:
         latency = step.latency or Latencies().summary()
         table.add_row(
-            f"models {step.command}" if step.command else "before",
-            f"{step.took_s:.1f}" if step.command else "",
+            step.name,
+            f"{step.lasted_s:.1f}",
             f"{step.asked:,}",
             ", ".join(f"{version}: {number:,}" for version, number in sorted(step.by_version.items())),
             str(step.failures.total() + step.strays),

@@ -153,14 +153,14 @@ class Rollout:
 
     def _settle(self, then: Serving) -> None:
         """No other version is loaded from now on; a Triton that is away does so when it starts."""
-        self._set_policy(then.versions)
+        set_policy(self._folder, then.versions)
         write(self._repository, self._model, then)
         with suppress(UnavailableError):
             self._load(then.versions)
 
     def _load(self, versions: Iterable[str]) -> None:
         """Has Triton load these versions and no other; when it cannot, all is as before."""
-        before = self._set_policy(versions)
+        before = set_policy(self._folder, versions)
         try:
             if self.loaded() == set(versions):
                 return
@@ -174,16 +174,6 @@ class Rollout:
         except (InputError, UnavailableError):
             replace(self._folder / CONFIG, before)
             raise
-
-    def _set_policy(self, versions: Iterable[str]) -> str:
-        """Writes the version policy; gives the configuration as it was."""
-        path = self._folder / CONFIG
-        before = path.read_text(encoding="utf-8")
-        listed = ", ".join(sorted(versions, key=int))
-        policy = f"version_policy: {{ specific: {{ versions: [ {listed} ] }} }}"
-        after, found = _POLICY.subn(policy, before)
-        replace(path, after if found else f"{before.rstrip()}\n{policy}\n")
-        return before
 
     @contextmanager
     def _asking(self) -> Iterator[InferenceServerClient]:
@@ -211,3 +201,18 @@ class Rollout:
             yield read(self._repository, self._model)
         finally:
             os.close(folder)
+
+
+def set_policy(folder: Path, versions: Iterable[str]) -> str:
+    """Has the configuration in a model's `folder` name the versions that Triton loads; gives the one before.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    path = folder / CONFIG
+    before = path.read_text(encoding="utf-8")
+    listed = ", ".join(sorted(versions, key=int))
+    policy = f"version_policy: {{ specific: {{ versions: [ {listed} ] }} }}"
+    after, found = _POLICY.subn(policy, before)
+    replace(path, after if found else f"{before.rstrip()}\n{policy}\n")
+    return before

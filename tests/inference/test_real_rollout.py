@@ -15,7 +15,7 @@ from inference import registry
 from inference.client import ScriptModel
 from inference.prompt import prompt
 from inference.registry import Serving, Watch
-from inference.rollout import Rollout
+from inference.rollout import CONFIG, Rollout, set_policy
 from inference.training.corpus import examples
 from inference.tritonserver import MODEL, MODEL_REPOSITORY
 from schemas.errors import InputError
@@ -32,7 +32,8 @@ def repository(tmp_path: Path) -> Path:
     model = tmp_path / "models" / MODEL
     for version in "123":
         shutil.copytree(MODEL_REPOSITORY / MODEL / registry.promoted(MODEL), model / version)
-    shutil.copyfile(MODEL_REPOSITORY / MODEL / "config.pbtxt", model / "config.pbtxt")
+    shutil.copyfile(MODEL_REPOSITORY / MODEL / CONFIG, model / CONFIG)
+    set_policy(model, "1")
     (model / "3" / "model.onnx").write_bytes(b"no model")
     return model.parent
 
