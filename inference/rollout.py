@@ -96,9 +96,11 @@ class Rollout:
         """A `share` (between 0 and 1) of the users gets the version `name`, whatever its figures are.
 
         Raises:
-            InputError: it is not complete or promoted already, or Triton cannot load it.
+            InputError: it is not complete or promoted already, the share is none, or Triton cannot load it.
             UnavailableError: Triton does not answer.
         """
+        if not 0 < share < 1:
+            raise InputError(f"a share of {share:g} is not between 0 and 1")
         with self._alone() as now:
             if name == now.promoted:
                 raise InputError(f"all users get version {name} of {self._model} already")

@@ -99,8 +99,6 @@ def canary(
     """
     if off == (version is not None):
         raise typer.BadParameter("give the version to try, or --off")
-    if not 0 < share < 1:
-        raise typer.BadParameter(f"--share {share:g} is not between 0 and 1")
     change = Rollout.end_canary if version is None else lambda rollout: rollout.canary(version, share)
     _change(model, "changing the canary", change, as_json)
 

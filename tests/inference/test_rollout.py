@@ -221,6 +221,12 @@ def test_a_canary_grows_without_a_load_and_ends_with_one(rollout: Rollout, trito
         rollout.end_canary()
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])
+def test_a_canary_is_for_a_part_of_the_users(rollout: Rollout, share: float) -> None:
+    with pytest.raises(InputError, match="is not between 0 and 1"):
+        rollout.canary("2", share)
+
+
 def test_another_canary_takes_the_place_of_the_first(rollout: Rollout, triton: FakeTriton) -> None:
     rollout.canary("2", 0.1)
     rollout.canary("3", 0.1)
