@@ -4,10 +4,11 @@ import msgspec
 from msgspec import Struct
 
 from operators.forecast import forecast, percent_at
-from operators.tier import next_tier, tier_of, usual_hours
+from operators.tier import activity, next_tier, tier_of, usual_hours
 from operators.window import Window, boundary_ms, pane_of, phase_ms
 from schemas.decision import Crossing, Draft, DraftRequest, decision_id
 from schemas.events import Account, Login, Replay, Support, Usage
+from schemas.risk import Risk
 from schemas.vocabulary import Cause, HeldBy, Tier
 
 
@@ -25,7 +26,8 @@ class UserState(Struct, frozen=True, array_like=True):
     `window` is None while no active pane is known; `first` is the first active pane, `next` the
     pane of the forecast. `history_until` is the end (epoch ms) of the replay that the user's past
     came from, `compose` whether that replay asked for scripts. `asked_at` is the event time (ms) at which a
-    script was asked for ahead of the forecast, `draft` the one that came.
+    script was asked for ahead of the forecast, `draft` the one that came. `at_risk` holds from a risk crossing
+    until the probability has fallen; `assessed` is the time (ms) and id of the last event that was assessed.
     """
 
     window: Window | None = None
@@ -37,15 +39,18 @@ class UserState(Struct, frozen=True, array_like=True):
     compose: bool = False
     asked_at: int | None = None
     draft: Draft | None = None
+    at_risk: bool = False
+    assessed: tuple[int, str] = (-1, "")
 
 
 class Lifecycle(Struct, frozen=True):
     """The operator of one user, whose key is `tenant/user_id`.
 
     `care_on_rise`: the user's tenant has a care script sent to who comes back to `very_low`. `lead_ms`:
-    how long before a crossing its script is asked for; 0 for never.
+    how long before a crossing its script is asked for; 0 for never. `risk_threshold` and `risk_clear`: the
+    churn probability over which a user crosses, and below which they may cross again.
 
-    Feed it the events of the user, and the drafts for them, with the watermark of their arrival, and wake it
+    Feed it the events of the user, and the drafts and assessments of them, with the watermark of their arrival, and wake it
     when event time reaches `due`: what it gives back is each crossing, once, in the order of event time, and
     before it, where there is time, the request for its script.
 
@@ -68,6 +73,8 @@ class Lifecycle(Struct, frozen=True):
     key: str
     care_on_rise: bool = False
     lead_ms: int = 0
+    risk_threshold: float = 0.5
+    risk_clear: float = 0.4
 
     @staticmethod
     def start() -> UserState:
@@ -75,13 +82,15 @@ class Lifecycle(Struct, frozen=True):
         return UserState()
 
     def step(
-        self, state: UserState, event: Login | Usage | Support | Account | Draft, watermark_ms: int
+        self, state: UserState, event: Login | Usage | Support | Account | Draft | Risk, watermark_ms: int
     ) -> tuple[UserState, tuple[Settled, ...]]:
         """The state after `event`, which arrived when event time had reached `watermark_ms`.
 
-        An event decides nothing by itself: what it changes shows at the boundaries to come. A draft that
-        is not the answer to the last request changes nothing.
+        An event decides nothing by itself: what it changes shows at the boundaries to come, or comes back
+        as an assessment. A draft that is not the answer to the last request changes nothing.
         """
+        if isinstance(event, Risk):
+            return self._assessed(state, event)
         if isinstance(event, Draft):
             fits = event.asked_at == state.asked_at and event.at == self._boundary(state)
             return (msgspec.structs.replace(state, draft=event) if fits else state), ()
@@ -179,6 +188,48 @@ class Lifecycle(Struct, frozen=True):
             account=state.account,
         )
 
+    def _assessed(self, state: UserState, risk: Risk) -> tuple[UserState, tuple[Settled, ...]]:
+        """The state after an assessment, and the crossing where the probability rose over the threshold.
+
+        One of an event that is not later than the last one's changes nothing: it is a copy, or was
+        overtaken. Nor does one of a user without a tier, or of a sequence that lacks hours which are
+        counted here (the one under way may be missing): the probability would be that of another life.
+        """
+        told = (risk.at, risk.event_id)
+        if state.tier is None or told <= state.assessed:
+            return state, ()
+        assert state.window is not None  # who has a tier has a window
+        pane = max(pane_of(risk.at, phase_ms(self.key)), state.window.done + 1)
+        recent, prior = state.window.counts(pane)
+        if risk.active_hours + 1 < recent + prior:
+            return state, ()
+        probability = risk.assessment.probability
+        stays = state.at_risk and probability >= self.risk_clear
+        at_risk = stays or probability > self.risk_threshold
+        after = msgspec.structs.replace(state, at_risk=at_risk, assessed=told)
+        if state.at_risk or not at_risk:
+            return after, ()
+        tenant, _, user_id = self.key.partition("/")
+        usual = usual_hours(prior, pane - state.first + 1)
+        crossing = Crossing(
+            id=decision_id(tenant, user_id, Cause.RISK, risk.event_id),
+            tenant=tenant,
+            user_id=user_id,
+            cause=Cause.RISK,
+            at=risk.at,
+            from_tier=state.tier,
+            to_tier=state.tier,
+            activity=activity(recent, usual),
+            recent=recent,
+            prior=prior,
+            usual=usual,
+            account=state.account,
+            no_draft="what is written ahead is for another crossing",
+            detected_ms=risk.detected_ms,
+            risk=risk.assessment,
+        )
+        return after, (Settled(crossing, self._held_by(after, crossing)),)
+
     def _held_by(self, state: UserState, crossing: Crossing) -> HeldBy | None:
         """The rule that holds `crossing`: nobody gets a message about the past, or against their will."""
         if crossing.at <= state.history_until and not state.compose:
@@ -231,6 +282,6 @@ def _forgotten(state: UserState, pane: int) -> UserState:
     assert state.window is not None  # only a window is ever evaluated
     window = state.window.at(pane)
     if not window.mask:
-        return msgspec.structs.replace(state, window=None, tier=None)
+        return msgspec.structs.replace(state, window=None, tier=None, at_risk=False)
     first = window.base + (window.mask & -window.mask).bit_length() - 1
-    return _forecast(msgspec.structs.replace(state, window=window, first=first, tier=None))
+    return _forecast(msgspec.structs.replace(state, window=window, first=first, tier=None, at_risk=False))

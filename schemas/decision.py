@@ -6,6 +6,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from schemas.events import Account, EpochMs, Name, TenantId
+from schemas.risk import Assessment
 from schemas.vocabulary import Cause, HeldBy, Locale, Outcome, Reason, Rung, Strategy, Tier
 
 Percent = Annotated[float, Meta(ge=0, le=100)]
@@ -27,8 +28,9 @@ class Crossing(Struct, frozen=True, kw_only=True):
     """A threshold was crossed. On the topic `crossings` when a script must still be composed.
 
     `at` is the boundary of the pane (decline, rise) or the time of the event (risk); `recent`,
-    `prior` and `usual` are what `activity` was computed from. `detected_ms` is the processing time
-    (epoch ms, fractions kept) at which the operator's watermark passed `at`; the engine stamps it.
+    `prior` and `usual` are what `activity` was computed from. At a risk crossing the tier stays as it is, and
+    `risk` tells why. `detected_ms` is the processing time (epoch ms, fractions kept) at which the operator's
+    watermark passed `at`, stamped by the engine; at a risk crossing it is that of the assessment.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Crossing(Struct, frozen=True, kw_only=True):
     no_draft: str = ""
     """Why no script that was written ahead could be used."""
     detected_ms: float = 0.0
+    risk: Assessment | None = None
 
     @property
     def key(self) -> str:
@@ -130,4 +133,6 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
     script: Script | None = None
     fallbacks: dict[Rung, str] = field(default_factory=dict)
     """Why each rung above the one that was taken gave no script."""
+    risk: Assessment | None = None
+    """What a risk crossing came from."""
     timing: Timing

@@ -1,6 +1,8 @@
 """What a tenant sets: the name of its product, its offers, the links that may be sent."""
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from schemas.vocabulary import Locale, Strategy
 
@@ -12,13 +14,28 @@ class Offer(Struct, frozen=True, kw_only=True):
     text: dict[Locale, str]
 
 
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
 class Tenant(Struct, frozen=True, kw_only=True):
-    """A tenant's profile. `care_on_rise` sends the care script to who comes back to `very_low`."""
+    """A tenant's profile. `care_on_rise` sends the care script to who comes back to `very_low`.
+
+    A user whose churn probability rises over `risk_threshold` crosses, and does so again only after it
+    fell below `risk_clear`, which is not the greater of the two.
+    """
 
     product: str
     link: str | None = None
     offers: tuple[Offer, ...] = ()
     care_on_rise: bool = False
+    risk_threshold: Share = 0.5
+    risk_clear: Share = 0.4
+
+    def __post_init__(self) -> None:
+        if self.risk_clear > self.risk_threshold:
+            raise ValueError(
+                f"risk_clear is {self.risk_clear}, at most the risk_threshold of {self.risk_threshold} allowed"
+            )
 
     def offer(self, strategy: Strategy, locale: Locale) -> str | None:
         """The wording of the first offer for `strategy` in `locale`, if there is one."""

@@ -7,6 +7,7 @@ from msgspec import Struct
 from schemas.deadletter import DeadLetter
 from schemas.decision import Crossing, Decision, Draft, DraftRequest
 from schemas.events import Account, Login, Support, Tick, Usage
+from schemas.risk import Burst, Risk
 
 DAY_MS = 86_400_000
 PARTITIONS = 8
@@ -38,6 +39,8 @@ ACCOUNT = Topic(name="events.account", types=(Account, Tick), retention_ms=-1)
 REJECTED = Topic(
     name="events.rejected", types=(DeadLetter,), retention_ms=90 * DAY_MS, max_bytes=2 * MAX_RECORD_BYTES
 )
+BURSTS = Topic(name="bursts", types=(Burst,), retention_ms=DAY_MS)
+RISKS = Topic(name="risks", types=(Risk,), retention_ms=90 * DAY_MS)
 CROSSINGS = Topic(name="crossings", types=(Crossing,), retention_ms=7 * DAY_MS)
 DRAFT_REQUESTS = Topic(name="drafts.requests", types=(DraftRequest,), retention_ms=DAY_MS)
 DRAFTS = Topic(name="drafts", types=(Draft,), retention_ms=7 * DAY_MS)
@@ -45,5 +48,15 @@ DECISIONS = Topic(name="decisions", types=(Decision,), retention_ms=365 * DAY_MS
 INTERVENTIONS = Topic(name="interventions", types=(Decision,), retention_ms=31 * DAY_MS)
 
 EVENT_TOPICS = (LOGIN, USAGE, SUPPORT, ACCOUNT)
-TOPICS = (*EVENT_TOPICS, REJECTED, CROSSINGS, DRAFT_REQUESTS, DRAFTS, DECISIONS, INTERVENTIONS)
+TOPICS = (
+    *EVENT_TOPICS,
+    REJECTED,
+    BURSTS,
+    RISKS,
+    CROSSINGS,
+    DRAFT_REQUESTS,
+    DRAFTS,
+    DECISIONS,
+    INTERVENTIONS,
+)
 TOPIC_OF_KIND = {"login": LOGIN, "usage": USAGE, "support": SUPPORT, "account": ACCOUNT}

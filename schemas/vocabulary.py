@@ -45,6 +45,14 @@ class Cause(StrEnum):
     RISE = "rise"
 
 
+class Trigger(StrEnum):
+    """What a user's risk was assessed at."""
+
+    SUPPORT = "support"
+    ERRORS = "errors"
+    ACCOUNT = "account"
+
+
 class Reason(StrEnum):
     """The user's own main reason, read from the features; it chooses what a script talks about."""
 

@@ -14,7 +14,8 @@ from schemas.deadletter import DeadLetter
 from schemas.decision import Crossing, Decision, Draft, DraftRequest, Script, Timing
 from schemas.errors import RejectedEvent
 from schemas.events import Event, Tick
-from schemas.topics import CROSSINGS, DECISIONS, DRAFT_REQUESTS, DRAFTS, INTERVENTIONS, REJECTED
+from schemas.risk import Risk
+from schemas.topics import CROSSINGS, DECISIONS, DRAFT_REQUESTS, DRAFTS, INTERVENTIONS, REJECTED, RISKS
 from schemas.vocabulary import Outcome, Rung
 from streams.tenants import Tenants
 
@@ -36,24 +37,29 @@ class Out(NamedTuple):
     value: bytes
 
 
-_draft = msgspec.json.Decoder(Draft)
+_answers: dict[str, msgspec.json.Decoder[Draft | Risk]] = {
+    DRAFTS.name: msgspec.json.Decoder(Draft),
+    RISKS.name: msgspec.json.Decoder(Risk),
+}
+"""What comes back of the agents, by topic."""
 
 
-def admit(place: Place, key: bytes | None, value: bytes | None) -> Event | Draft | Tick:
-    """What a record holds. A tick is for nobody; an event or draft is for the user that the key names.
+def admit(place: Place, key: bytes | None, value: bytes | None) -> Event | Draft | Risk | Tick:
+    """What a record holds. A tick is for nobody; all else is for the user that the key names.
 
     Raises:
         RejectedEvent: the record belongs into the dead-letter topic.
     """
-    if place.topic != DRAFTS.name:
+    decoder = _answers.get(place.topic)
+    if decoder is None:
         return accept(key, value, place.append_ms)
     try:
-        draft = _draft.decode(value or b"")
+        answer = decoder.decode(value or b"")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RejectedEvent("record", f"is no draft: {error}") from None
-    if key != draft.key.encode():
-        raise RejectedEvent("key", f"is {key!r}, but the draft is for {draft.key!r}")
-    return draft
+        raise RejectedEvent("record", f"does not belong on {place.topic}: {error}") from None
+    if key != answer.key.encode():
+        raise RejectedEvent("key", f"is {key!r}, but the record is for {answer.key!r}")
+    return answer
 
 
 def reject(place: Place, key: bytes | None, value: bytes | None, error: RejectedEvent) -> Out:
@@ -73,18 +79,21 @@ def reject(place: Place, key: bytes | None, value: bytes | None, error: Rejected
 
 def lifecycle(user: str, tenants: Tenants, lead_ms: int) -> Lifecycle:
     """The operator of `user` (`tenant/user_id`), as the user's tenant wants it."""
-    return Lifecycle(user, tenants.of(user.partition("/")[0]).care_on_rise, lead_ms)
+    tenant = tenants.of(user.partition("/")[0])
+    return Lifecycle(user, tenant.care_on_rise, lead_ms, tenant.risk_threshold, tenant.risk_clear)
 
 
 def settle(found: Settled | DraftRequest, detected_ms: float, now_ms: float) -> Iterator[Out]:
     """The records for a crossing: its decision where that stands, else what is still to be composed.
 
-    `detected_ms` is when the watermark passed its boundary, `now_ms` the present (epoch ms).
+    `detected_ms` is when the watermark passed its boundary, unless the crossing knows better; `now_ms` is
+    the present (epoch ms).
     """
     if isinstance(found, DraftRequest):
         yield Out(DRAFT_REQUESTS.name, _key(found.crossing), encode(found))
         return
     crossing, held_by, draft = found.crossing, found.held_by, found.draft
+    detected_ms = crossing.detected_ms or detected_ms
     if held_by is None and draft is None:
         crossing = msgspec.structs.replace(crossing, detected_ms=detected_ms)
         yield Out(CROSSINGS.name, _key(crossing), encode(crossing))
@@ -104,12 +113,22 @@ def settle(found: Settled | DraftRequest, detected_ms: float, now_ms: float) -> 
         reason=None if draft is None else draft.reason,
         script=None if draft is None else _script(draft, now_ms),
         fallbacks={} if draft is None else {Rung.LIVE: "not tried: a draft was at hand"},
-        timing=Timing(detected_ms=detected_ms, steps={"evaluate": now_ms - detected_ms}, published_ms=now_ms),
+        risk=crossing.risk,
+        timing=Timing(
+            detected_ms=detected_ms, steps=_steps(crossing, detected_ms, now_ms), published_ms=now_ms
+        ),
     )
     record = encode(decision)
     yield Out(DECISIONS.name, _key(crossing), record)
     if decision.outcome is Outcome.SENT:
         yield Out(INTERVENTIONS.name, _key(crossing), record)
+
+
+def _steps(crossing: Crossing, detected_ms: float, now_ms: float) -> dict[str, float]:
+    if crossing.risk is None:
+        return {"evaluate": now_ms - detected_ms}
+    assessed_ms = crossing.risk.assessed_ms
+    return {"assess": assessed_ms - detected_ms, "evaluate": now_ms - assessed_ms}
 
 
 def _script(draft: Draft, now_ms: float) -> Script:

@@ -15,6 +15,7 @@ from schemas.codec import MAX_AHEAD_MS
 from schemas.decision import Draft, DraftRequest
 from schemas.errors import RejectedEvent
 from schemas.events import Event, Tick
+from schemas.risk import Risk
 from schemas.topics import EVENT_TOPICS, PARTITIONS
 from streams.flow import Out, Place, admit, lifecycle, reject, settle
 from streams.tenants import Tenants
@@ -99,7 +100,7 @@ class Memory:
         """The state of `user` (`tenant/user_id`)."""
         return self._states.get(user, Lifecycle.start())
 
-    def _take(self, record: Event | Draft) -> None:
+    def _take(self, record: Event | Draft | Risk) -> None:
         life = lifecycle(record.key, self._tenants, self._lead_ms)
         self._states[record.key], found = life.step(self.state(record.key), record, self.watermark_ms)
         self._publish(self._settled(found))

@@ -13,8 +13,8 @@ from schemas.tenant import Tenant
 class Tenants:
     """The profiles by tenant; one that nobody described is known by its own name and offers nothing.
 
-    >>> Tenants({}).of("acme")
-    Tenant(product='acme', link=None, offers=(), care_on_rise=False)
+    >>> Tenants({}).of("acme").product, Tenants({}).of("acme").offers
+    ('acme', ())
     """
 
     def __init__(self, profiles: Mapping[str, Tenant]) -> None:

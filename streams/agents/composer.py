@@ -43,6 +43,8 @@ class Composer:
     async def compose(self, crossing: Crossing) -> Decision:
         """The decision on `crossing`. Neither Redis nor the model is needed for it."""
         steps = _Steps(self._clock, crossing.detected_ms)
+        if crossing.risk is not None:
+            steps.end("assess", crossing.risk.assessed_ms)
         steps.end("queue")
         user = await self._author.read(crossing)
         steps.end("read")
@@ -78,6 +80,7 @@ class Composer:
             if isinstance(settled, Exhausted)
             else _script(settled, profile, made.get(settled.rung), published_ms),
             fallbacks=settled.fallbacks,
+            risk=crossing.risk,
             timing=Timing(detected_ms=crossing.detected_ms, steps=steps.taken_ms, published_ms=published_ms),
         )
 
@@ -116,9 +119,9 @@ class _Steps:
         self._last_ms = begun_ms
         self.taken_ms: dict[str, float] = {}
 
-    def end(self, step: str) -> float:
-        """The step ends now; the time, epoch ms."""
-        now = self._clock()
+    def end(self, step: str, at_ms: float | None = None) -> float:
+        """The step ends now, or ended at `at_ms`; the time, epoch ms."""
+        now = self._clock() if at_ms is None else at_ms
         self.taken_ms[step] = round(now - self._last_ms, 3)
         self._last_ms = now
         return now

@@ -1,6 +1,6 @@
 """The main job: events in, crossings, requests for drafts and decisions out. `python -m streams.flink.job`.
 
-Kafka, events and drafts ─ watermark of each partition, in the JVM
+Kafka, events and the agents' answers ─ watermark of each partition, in the JVM
   └─ of the plain events the first of each user and pane, and all other records, in the JVM
        └─ one keyed operator a user, Python in a thread of the JVM ─ decisions, crossings, events.rejected
 """
@@ -24,6 +24,7 @@ from schemas.topics import (
     EVENT_TOPICS,
     INTERVENTIONS,
     REJECTED,
+    RISKS,
     Topic,
 )
 from streams.flink.environment import Cluster, leave, run, start
@@ -37,6 +38,7 @@ from streams.topics import ensure_topics
 NAME = "decisions"
 DEDUP_TTL = "2 h"
 """Processing time. A record that comes again later goes to the operator again, and changes nothing."""
+ANSWER_TOPICS = (DRAFTS, RISKS)
 _OUT_TOPICS = (DECISIONS, INTERVENTIONS, CROSSINGS, DRAFT_REQUESTS, REJECTED)
 
 
@@ -89,8 +91,8 @@ def _sources(settings: Settings) -> tuple[str, str]:
     watermark = f"`time` - INTERVAL '{behind_s:.3f}' SECOND(3)"
     return (
         _source(settings, "events", EVENT_TOPICS, _EVENT_TIME, watermark, idle_ms=0),
-        # Drafts do not hold event time back: what comes is at its end, and silence counts for nothing.
-        _source(settings, "drafts", (DRAFTS,), f"TO_TIMESTAMP_LTZ({LAST_TS_MS}, 3)", "`time`", idle_ms=100),
+        # Answers do not hold event time back: what comes is at its end, and silence counts for nothing.
+        _source(settings, "answers", ANSWER_TOPICS, f"TO_TIMESTAMP_LTZ({LAST_TS_MS}, 3)", "`time`", idle_ms=100),
     )
 
 
@@ -148,7 +150,7 @@ _RECORDS = f"""
             COALESCE(CAST(`key` AS STRING), '') AS `user`,
             `topic`, `partition`, `offset`, `arrived`, `key`, `value`,
             EXTRACT(EPOCH FROM `appended`) * 1000 + EXTRACT(MILLISECOND FROM `appended`) AS `append_ms`
-        FROM (SELECT * FROM events UNION ALL SELECT * FROM drafts)
+        FROM (SELECT * FROM events UNION ALL SELECT * FROM answers)
         WHERE `key` IS NOT NULL OR NOT COALESCE(REGEXP({_TEXT}, {_quoted(TICK)}), FALSE)
     ) AS `records`
     CROSS JOIN UNNEST(ARRAY[ROW(
