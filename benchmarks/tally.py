@@ -8,7 +8,7 @@ import numpy as np
 from msgspec import Struct
 
 from schemas.decision import Decision
-from schemas.vocabulary import HeldBy, Rung
+from schemas.vocabulary import Cause, HeldBy, Rung
 from streams.consumer import Record
 from streams.telemetry import Latencies, Latency, Publications
 from streams.traffic import Plan
@@ -74,11 +74,16 @@ class Tally:
         self.taken: dict[str, Taken] = {}
 
     def take(self, record: Record, is_measured: Callable[[float], bool]) -> None:
-        """A record of the topic `decisions`, if `is_measured` says so of its boundary."""
+        """A record of the topic `decisions`, if `is_measured` says so of its boundary.
+
+        Crossings of the risk's threshold are left out: nobody planned them, and no draft is written for them.
+        """
         if record.value is None:
             return
         decision = _decoder.decode(record.value)
         if decision.id in self.taken or decision.held_by is HeldBy.REPLAY or not is_measured(decision.at):
+            return
+        if decision.cause is Cause.RISK:
             return
         self.taken[decision.id] = Taken(decision, record.append_ms)
 

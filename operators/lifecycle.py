@@ -26,8 +26,9 @@ class UserState(Struct, frozen=True, array_like=True):
     `window` is None while no active pane is known; `first` is the first active pane, `next` the
     pane of the forecast. `history_until` is the end (epoch ms) of the replay that the user's past
     came from, `compose` whether that replay asked for scripts. `asked_at` is the event time (ms) at which a
-    script was asked for ahead of the forecast, `draft` the one that came. `at_risk` holds from a risk crossing
-    until the probability has fallen; `assessed` is the time (ms) and id of the last event that was assessed.
+    script was asked for ahead of the forecast, `draft` the one that came. `at_risk` holds from a risk
+    crossing until the probability has fallen; `assessed` is the time (ms) and id of the event that was
+    assessed last.
     """
 
     window: Window | None = None
@@ -50,9 +51,10 @@ class Lifecycle(Struct, frozen=True):
     how long before a crossing its script is asked for; 0 for never. `risk_threshold` and `risk_clear`: the
     churn probability over which a user crosses, and below which they may cross again.
 
-    Feed it the events of the user, and the drafts and assessments of them, with the watermark of their arrival, and wake it
-    when event time reaches `due`: what it gives back is each crossing, once, in the order of event time, and
-    before it, where there is time, the request for its script.
+    Feed it the events of the user, and the drafts for them and assessments of them, with the watermark of
+    their arrival, and wake it when event time reaches `due`: what it gives back is each crossing, once, in
+    the order of event time, and before it, where there is time, the request for its script. A risk crossing
+    comes at once with its assessment.
 
     >>> from operators.window import PANE_MS
     >>> life, state = Lifecycle("acme/u1"), Lifecycle.start()

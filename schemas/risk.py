@@ -11,17 +11,12 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Burst(Struct, frozen=True, kw_only=True, tag="burst", tag_field="kind"):
-    """Uses of one user failed in quick succession; `event_id` and `ts` are those of the last of them.
-
-    `count` uses failed within `within_ms`, that one included.
-    """
+    """Three uses of one user failed within ten minutes; `event_id` and `ts` are those of the last of them."""
 
     event_id: Name
     tenant: TenantId
     user_id: Name
     ts: EpochMs
-    count: int
-    within_ms: int
 
     @property
     def key(self) -> str:

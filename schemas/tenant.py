@@ -34,7 +34,7 @@ class Tenant(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.risk_clear > self.risk_threshold:
             raise ValueError(
-                f"risk_clear is {self.risk_clear}, at most the risk_threshold of {self.risk_threshold} allowed"
+                f"risk_clear is {self.risk_clear}, above the risk_threshold, which is {self.risk_threshold}"
             )
 
     def offer(self, strategy: Strategy, locale: Locale) -> str | None:

@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from schemas.decision import Decision
-from schemas.vocabulary import TIERS, HeldBy, Outcome, Tier
+from schemas.vocabulary import TIERS, Cause, HeldBy, Outcome, Tier
 from streams.consumer import Record
 from streams.telemetry import Latency, Publications
 from streams.traffic import Population
@@ -57,7 +57,7 @@ class Scene:
             return None
         self._ids.add(decision.id)
         self.users[decision.user_id] = decision.to_tier
-        self.by_tier[decision.to_tier] += 1
+        self.by_tier[decision.to_tier] += decision.cause is not Cause.RISK
         self.outcomes[decision.held_by or decision.outcome] += 1
         took_ms, measured = record.append_ms - decision.timing.detected_ms, is_measured(decision.at)
         if measured:
@@ -68,6 +68,11 @@ class Scene:
         if decision.outcome is Outcome.SENT and (measured or len(self.scripts) < SCRIPTS_SHOWN):
             self.scripts.append(found)
         return found
+
+    @property
+    def crossings(self) -> int:
+        """How many there were, those of the risk's threshold included."""
+        return len(self._ids)
 
     def chosen(self) -> list[Published]:
         """Whole scripts to show: of different rungs, languages and tiers, as far as there are any."""
@@ -82,7 +87,7 @@ class Scene:
         """The closing report for machines."""
         return {
             "events": events,
-            "crossings": len(self._ids),
+            "crossings": self.crossings,
             "by_tier": dict(self.by_tier),
             "outcomes": dict(self.outcomes),
             "budget_ms": self._budget_ms,
@@ -123,12 +128,19 @@ class Scene:
         )
 
 
+def crossed(decision: Decision) -> str:
+    """What was crossed: the bound between two tiers, or the threshold of the risk in a tier."""
+    if decision.risk is None:
+        return f"{decision.from_tier} → {decision.to_tier}"
+    return f"{decision.to_tier}, risk {decision.risk.probability:.2f}"
+
+
 def told(one: Published) -> str:
     """A decision on one line, in rich's markup."""
     decision = one.decision
     head = (
-        f"{escape(decision.user_id)}  [{COLOURS[decision.to_tier]}]{decision.from_tier} → "
-        f"{decision.to_tier}[/]  {decision.activity:.0f} %  "
+        f"{escape(decision.user_id)}  [{COLOURS[decision.to_tier]}]{crossed(decision)}[/]  "
+        f"{decision.activity:.0f} %  "
     )
     if decision.script is None:
         return f"{head}[dim]{decision.outcome}: {decision.held_by}[/]"
@@ -145,7 +157,7 @@ def whole(one: Published) -> RenderableType:
         f"{escape(script.text)}\n\n[dim]{script.rung} by {escape(script.model)} "
         f"{escape(script.model_version)}, written {script.age_ms:.0f} ms before; "
         f"published {one.took_ms:.1f} ms after detection ({steps} ms)[/]{skipped}",
-        title=f"{escape(decision.user_id)}: {decision.from_tier} → {decision.to_tier}, "
+        title=f"{escape(decision.user_id)}: {crossed(decision)}, "
         f"{decision.activity:.1f} %, {decision.strategy}, {script.locale}",
         title_align="left",
     )

@@ -17,6 +17,7 @@ from operators.lifecycle import Lifecycle, Settled, UserState
 from schemas.decision import Draft, DraftRequest
 from schemas.errors import RejectedEvent
 from schemas.events import Event, Tick
+from schemas.risk import Risk
 from schemas.topics import EVENT_TOPICS, PARTITIONS
 from streams.flow import Out, Place, admit, lifecycle, reject, settle
 from streams.tenants import Tenants
@@ -112,8 +113,8 @@ class Intake:
             record = admit(place, key, value)
         except RejectedEvent as error:
             return Admitted(reject(place, key, value, error), before_ms)
-        if isinstance(record, Draft):
-            raise TypeError("drafts are on none of the topics that are read")
+        if isinstance(record, Draft | Risk):
+            raise TypeError("answers are on none of the topics that are read")
         self._clock.note(place.topic, place.partition, record.ts)
         if not isinstance(record, Tick):
             return Admitted(record, before_ms)

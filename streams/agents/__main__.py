@@ -1,9 +1,10 @@
-"""Runs an agent: `python -m streams.agents composer`, or `drafter`; exit status 1 without a broker."""
+"""Runs an agent: `python -m streams.agents assessor|composer|drafter`; exit status 1 without a broker."""
 
 import asyncio
 import logging
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
@@ -15,10 +16,21 @@ from inference.tritonserver import MODEL
 from schemas.codec import encode
 from schemas.decision import Crossing, DraftRequest
 from schemas.errors import GenerationError, HoldfastError
-from schemas.topics import CROSSINGS, DECISIONS, DRAFT_REQUESTS, DRAFTS, INTERVENTIONS
+from schemas.topics import (
+    ACCOUNT,
+    BURSTS,
+    CROSSINGS,
+    DECISIONS,
+    DRAFT_REQUESTS,
+    DRAFTS,
+    INTERVENTIONS,
+    RISKS,
+    SUPPORT,
+)
 from schemas.vocabulary import Outcome
-from streams.agents import COMPOSER_GROUP, DRAFTER_GROUP, latest
-from streams.agents.agent import Agent, serve
+from streams.agents import ASSESSOR_GROUP, COMPOSER_GROUP, DRAFTER_GROUP, latest, scorer
+from streams.agents.agent import Agent, Received, serve
+from streams.agents.assessor import Assessor
 from streams.agents.author import Author
 from streams.agents.composer import Composer
 from streams.agents.drafter import Drafter
@@ -29,6 +41,7 @@ from streams.store import UserStore
 from streams.tenants import load_tenants
 from streams.topics import ensure_topics
 
+ASSESSED_AT_ONCE = 16
 COMPOSED_AT_ONCE = 16
 DRAFTED_AT_ONCE = 64
 """Requests among which the most urgent goes first; the others wait on their topic."""
@@ -40,17 +53,23 @@ _requests = msgspec.json.Decoder(DraftRequest)
 Parts = list[Coroutine[Any, Any, None]]
 
 
-async def composed(composer: Composer, value: bytes) -> list[Out]:
+async def assessed(assessor: Assessor, received: Received) -> list[Out]:
+    """The assessment at an event, or nothing where it is no occasion for one."""
+    risk = await assessor.assess(received)
+    return [] if risk is None else [Out(RISKS.name, risk.key.encode(), encode(risk))]
+
+
+async def composed(composer: Composer, received: Received) -> list[Out]:
     """The decision on a crossing, and where it goes."""
-    decision = await composer.compose(_crossings.decode(value))
+    decision = await composer.compose(_crossings.decode(received.value or b""))
     key, record = f"{decision.tenant}/{decision.user_id}".encode(), encode(decision)
     topics = (DECISIONS, INTERVENTIONS) if decision.outcome is Outcome.SENT else (DECISIONS,)
     return [Out(topic.name, key, record) for topic in topics]
 
 
-async def drafted(drafter: Drafter, value: bytes) -> list[Out]:
+async def drafted(drafter: Drafter, received: Received) -> list[Out]:
     """The draft that was asked for; nothing where none can be had, and the crossing takes another rung."""
-    request = _requests.decode(value)
+    request = _requests.decode(received.value or b"")
     try:
         draft = await drafter.draft(request)
     except GenerationError as error:
@@ -59,8 +78,18 @@ async def drafted(drafter: Drafter, value: bytes) -> list[Out]:
     return [Out(DRAFTS.name, draft.key.encode(), encode(draft))]
 
 
-async def composing(settings: Settings, author: Author, model: ScriptModel) -> Parts:
+async def assessing(settings: Settings, users: UserStore, opened: AsyncExitStack) -> Parts:
+    """The parts of the assessor's process."""
+    work = partial(assessed, Assessor(users, scorer.load()))
+    return [Agent(settings, (SUPPORT, ACCOUNT, BURSTS), ASSESSOR_GROUP, work, ASSESSED_AT_ONCE).run()]
+
+
+async def composing(settings: Settings, users: UserStore, opened: AsyncExitStack) -> Parts:
     """The parts of the composer's process."""
+    author = Author(users, load_tenants(settings.tenants_file))
+    model = await opened.enter_async_context(
+        ScriptModel(settings.triton_url, Watch(settings.model_repository, MODEL).serving)
+    )
     segments = Segments(model)
     composer = Composer(
         author=author,
@@ -74,17 +103,22 @@ async def composing(settings: Settings, author: Author, model: ScriptModel) -> P
     except HoldfastError as error:
         logger.warning("scripts come from templates for now: %s", error)
     work = partial(composed, composer)
-    agent = Agent(settings, CROSSINGS, COMPOSER_GROUP, work, COMPOSED_AT_ONCE)
+    agent = Agent(settings, (CROSSINGS,), COMPOSER_GROUP, work, COMPOSED_AT_ONCE)
     return [agent.run(), segments.write_for_ever(), latest.keep_decisions(settings)]
 
 
-async def drafting(settings: Settings, author: Author, model: ScriptModel) -> Parts:
+async def drafting(settings: Settings, users: UserStore, opened: AsyncExitStack) -> Parts:
     """The parts of the drafter's process."""
+    author = Author(users, load_tenants(settings.tenants_file))
+    model = await opened.enter_async_context(
+        ScriptModel(settings.triton_url, Watch(settings.model_repository, MODEL).serving)
+    )
     work = partial(drafted, Drafter(author, model, settings.drafts_at_once))
-    return [Agent(settings, DRAFT_REQUESTS, DRAFTER_GROUP, work, DRAFTED_AT_ONCE).run()]
+    return [Agent(settings, (DRAFT_REQUESTS,), DRAFTER_GROUP, work, DRAFTED_AT_ONCE).run()]
 
 
-ROLES: dict[str, Callable[[Settings, Author, ScriptModel], Coroutine[Any, Any, Parts]]] = {
+ROLES: dict[str, Callable[[Settings, UserStore, AsyncExitStack], Coroutine[Any, Any, Parts]]] = {
+    "assessor": assessing,
     "composer": composing,
     "drafter": drafting,
 }
@@ -108,14 +142,10 @@ def main() -> None:
 
 
 async def _run(role: str, settings: Settings) -> None:
-    users = UserStore(settings.redis_url)
-    author = Author(users, load_tenants(settings.tenants_file))
-    try:
-        watch = Watch(settings.model_repository, MODEL)
-        async with ScriptModel(settings.triton_url, watch.serving) as model:
-            await serve(settings.bootstrap_servers, await ROLES[role](settings, author, model))
-    finally:
-        await users.close()
+    async with AsyncExitStack() as opened:
+        users = UserStore(settings.redis_url)
+        opened.push_async_callback(users.close)
+        await serve(settings.bootstrap_servers, await ROLES[role](settings, users, opened))
 
 
 if __name__ == "__main__":

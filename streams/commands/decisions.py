@@ -7,9 +7,11 @@ import msgspec
 import typer
 
 from schemas.decision import Decision
+from schemas.risk import Assessment, Effect
 from schemas.topics import DECISIONS
 from streams.commands.output import AsJson, day, err, out, print_json
 from streams.consumer import Record, reading
+from streams.demo import crossed
 from streams.settings import load_settings
 
 _decoder = msgspec.json.Decoder(Decision)
@@ -28,12 +30,13 @@ def decisions(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the decisions: every crossing of a tier, what was sent, or which rule held it back.
+    """Print the decisions: every crossing of a tier or of the risk's threshold, what was sent or held it.
 
     Without --follow those that are on the topic now; with it those that come. With --json one object a line,
     as on the topic, with `append_ms`, the broker's time of publication.
 
     Example: holdfast decisions --json | jq -r 'select(.outcome == "sent") | .script.text'
+    Example: holdfast decisions --json | jq 'select(.cause == "risk") | .risk'
     Example: holdfast decisions --follow --user acme/u1
     """
     shown = 0
@@ -56,12 +59,24 @@ def line(decision: Decision) -> str:
     """A decision on one line, in rich's markup."""
     text = (
         f"{day(decision.at)}  {_safe(f'{decision.tenant}/{decision.user_id}')}  {decision.cause}  "
-        f"[{colour(decision)}]{decision.from_tier} → {decision.to_tier}[/]  {decision.activity:.1f} %  "
+        f"[{colour(decision)}]{crossed(decision)}[/]  {decision.activity:.1f} %  "
     )
+    if decision.risk is not None:
+        text += f"[dim]{_safe(why(decision.risk))}[/]  "
     if decision.script is None:
         return text + f"[dim]{decision.outcome}, {decision.held_by}[/]"
     script = decision.script
     return text + f"[bold]{decision.outcome}[/] ({script.rung}, {script.model}): {_safe(script.text)}"
+
+
+def why(risk: Assessment) -> str:
+    """What a risk was assessed at, and its reasons with their effects in log-odds."""
+
+    def told(reason: Effect) -> str:
+        value = "unknown" if reason.value is None else f"{reason.value:.4g}"
+        return f"{reason.signal} {value} ({reason.effect:+.2f})"
+
+    return f"{risk.trigger}: {', '.join(map(told, risk.reasons))}"
 
 
 def colour(decision: Decision) -> str:

@@ -99,7 +99,7 @@ def _watched(drive: Drive, scene: scenes.Scene, as_json: bool) -> None:
                 out.print(scenes.told(found), soft_wrap=True)
             elif live is None and record is None and now_s - shown_s >= _PLAIN_EVERY_S:
                 shown_s = now_s
-                notice(f"{drive.sent:,} live events, {sum(scene.by_tier.values())} crossings")
+                notice(f"{drive.sent:,} live events, {scene.crossings} crossings")
 
         try:
             drive.run(on_stage, on_record)
@@ -119,7 +119,7 @@ def _closing(scene: scenes.Scene, events: int) -> None:
         table.add_row(rung, f"{times.count}", *(f"{ms:.1f}" for ms in figures))
     out.print(table)
     outcomes = ", ".join(f"{count} {what}" for what, count in sorted(scene.outcomes.items()))
-    out.print(f"{events:,} live events, {sum(scene.by_tier.values())} crossings: {outcomes or 'none'}")
+    out.print(f"{events:,} live events, {scene.crossings} crossings: {outcomes or 'none'}")
     out.print(
         f"detection → publication: {scene.figures(publications.total())} (after {WARM_UP_S} s of warm-up)"
     )

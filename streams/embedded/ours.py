@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 from inference.tritonserver import command
 from schemas.errors import UnavailableError
-from streams.agents import COMPOSER_GROUP, DRAFTER_GROUP
+from streams.agents import ASSESSOR_GROUP, COMPOSER_GROUP, DRAFTER_GROUP
 from streams.embedded.component import Component, Launch
 from streams.settings import Settings
 from streams.topics import group_state
@@ -111,6 +111,7 @@ TRITON = Component(
 OURS = (
     _job("flink", "streams.flink.job", "flink_port", ("broker",)),
     _job("sequences", "streams.flink.sequences", "sequences_port", ("broker", "redis")),
+    _agent("assessor", "streams.agents assessor", ("broker", "redis"), partial(_consumes, ASSESSOR_GROUP)),
     _agent(
         "composer",
         "streams.agents composer",

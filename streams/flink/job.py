@@ -92,7 +92,7 @@ def _sources(settings: Settings) -> tuple[str, str]:
     return (
         _source(settings, "events", EVENT_TOPICS, _EVENT_TIME, watermark, idle_ms=0),
         # Answers do not hold event time back: what comes is at its end, and silence counts for nothing.
-        _source(settings, "answers", ANSWER_TOPICS, f"TO_TIMESTAMP_LTZ({LAST_TS_MS}, 3)", "`time`", idle_ms=100),
+        _source(settings, "answers", ANSWER_TOPICS, _AT_THE_END, "`time`", idle_ms=100),
     )
 
 
@@ -136,6 +136,7 @@ def _source(
 # no replay says so. NULL moves nothing: ticks carry time on then. (JSON_VALUE took five times as long.)
 _TEXT = "CAST(`value` AS STRING)"
 _TIME = f"TO_TIMESTAMP_LTZ(CAST(REGEXP_EXTRACT_ALL({_TEXT}, {_quoted(CLOCK)}, 1)[1] AS BIGINT), 3)"
+_AT_THE_END = f"TO_TIMESTAMP_LTZ({LAST_TS_MS}, 3)"
 _EVENT_TIME = f"""CASE
                 WHEN {_TIME} <= `appended` + INTERVAL '{MAX_AHEAD_MS // 60_000}' MINUTE THEN {_TIME}
                 WHEN REGEXP({_TEXT}, {_quoted(MARK)}) THEN {_TIME}

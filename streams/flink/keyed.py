@@ -51,7 +51,7 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
         self._state = runtime_context.get_state(ValueStateDescriptor("user", _STATE))
 
     def process_element(self, row: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
-        """An event or an agent's answer changes its user's state; what is rejected goes into the dead-letter topic."""
+        """An event or answer changes its user's state; what is rejected goes into the dead-letter topic."""
         user, topic, partition, offset, append_ms, key, value = row
         place = flow.Place(topic, partition, offset, append_ms)
         try:

@@ -3,7 +3,8 @@
 It is a process of its own, so that a Redis that is away delays readers and no decision. While Redis is
 away a batch waits and is tried again for ever; the checkpoint waits with it, so nothing is lost, and what
 a restart writes again changes nothing. Records that are rejected are left out here: the job of the
-decisions puts them into the dead-letter topic.
+decisions puts them into the dead-letter topic. Every event passes here, and nowhere else in Python, so
+bursts of errors are seen here, too: a batch that is written gives notice of those that end in it.
 
 One instance keeps up with far more than a billion events a day, so the job is not spread.
 """
@@ -15,17 +16,18 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import pandas as pd
 from pyflink.common.job_client import JobClient
 from pyflink.table import DataTypes, StreamTableEnvironment
 from pyflink.table.udf import FunctionContext, ScalarFunction, udf
 
-from schemas.codec import accept
+from schemas.codec import accept, encode
 from schemas.errors import HoldfastError, RejectedEvent, UnavailableError
 from schemas.events import Event, Tick
-from schemas.topics import EVENT_TOPICS
+from schemas.topics import BURSTS, EVENT_TOPICS
+from streams.bursts import Bursts
 from streams.flink.environment import Cluster, leave, run, start
 from streams.settings import Settings, load_settings
 from streams.store import SequenceWriter
@@ -44,6 +46,7 @@ _OPTIONS = {
 
 logger = logging.getLogger(__name__)
 
+Written = TypeVar("Written")
 Record = tuple[bytes | None, bytes | None, int, int]
 """Key, value, partition and append time (epoch ms) of a record on an events topic."""
 
@@ -58,8 +61,8 @@ class Writer(Protocol):
         """Drop the silent users' events, or raise UnavailableError."""
 
 
-def write_records(writer: Writer, records: Iterable[Record]) -> None:
-    """Write the events among `records`, then drop whom the ticks among them show to be silent.
+def write_records(writer: Writer, records: Iterable[Record]) -> list[Event]:
+    """Write the events among `records`, then drop whom the ticks among them show to be silent; the events.
 
     Raises:
         UnavailableError: Redis does not answer; all of it may be written again.
@@ -78,10 +81,11 @@ def write_records(writer: Writer, records: Iterable[Record]) -> None:
     writer.write(events)
     for partition, now_ms in ticks.items():
         writer.expire(partition, now_ms)
+    return [event for of_partition in events.values() for event in of_partition]
 
 
-def persist(write: Callable[[], None], wait: Callable[[float], None]) -> None:
-    """Calls `write` until Redis takes it, however long that is; `wait` gets seconds."""
+def persist(write: Callable[[], Written], wait: Callable[[float], None]) -> Written:
+    """What `write` gives once Redis takes it, however long that is; `wait` gets seconds."""
     wait_s = FIRST_WAIT_S
     while True:
         try:
@@ -93,11 +97,12 @@ def persist(write: Callable[[], None], wait: Callable[[float], None]) -> None:
 
 
 class WriteSequences(ScalarFunction):  # type: ignore[misc]  # PyFlink has no types
-    """The job's one function: writes a batch of records and gives 1 for each."""
+    """The job's one function: writes a batch of records; a burst that one of them ends stands beside one."""
 
     def __init__(self, redis_url: str) -> None:
         self._redis_url = redis_url
         self._writer: SequenceWriter | None = None
+        self._bursts = Bursts()
         self._jvm = 0
 
     def is_deterministic(self) -> bool:
@@ -120,14 +125,23 @@ class WriteSequences(ScalarFunction):  # type: ignore[misc]  # PyFlink has no ty
         values: "pd.Series[bytes]",
         partitions: "pd.Series[int]",
         appended: "pd.Series[pd.Timestamp]",
-    ) -> "pd.Series[int]":
-        """Writes the records; each argument is one column of the batch."""
+    ) -> pd.DataFrame:
+        """Writes the records; each argument is one column of the batch.
+
+        Gives the bursts' notices as key and value, in the first rows; the other rows hold nothing.
+        """
         writer = self._writer
         assert writer is not None  # Flink opens a function before it calls it
         append_ms = appended.dt.as_unit("ms").astype("int64")
         records = list(zip(keys, values, partitions, append_ms, strict=True))
-        persist(lambda: write_records(writer, records), self._wait)
-        return pd.Series(1, index=keys.index, dtype="int32")
+        events = persist(lambda: write_records(writer, records), self._wait)
+        bursts = self._bursts.told(events)
+        empty = [None] * (len(records) - len(bursts))
+        columns = {
+            "key": [burst.key.encode() for burst in bursts] + empty,
+            "value": [encode(burst) for burst in bursts] + empty,
+        }
+        return pd.DataFrame(columns, index=keys.index)
 
     def _wait(self, seconds: float) -> None:
         if os.getppid() != self._jvm:
@@ -140,7 +154,10 @@ def submit(tables: StreamTableEnvironment, settings: Settings) -> JobClient:
     for option, value in _OPTIONS.items():
         tables.get_config().set(option, value)
     writer = WriteSequences(settings.redis_url)
-    function = udf(writer, result_type=DataTypes.INT(), func_type="pandas", deterministic=False)
+    notice = DataTypes.ROW(
+        [DataTypes.FIELD("key", DataTypes.BYTES()), DataTypes.FIELD("value", DataTypes.BYTES())]
+    )
+    function = udf(writer, result_type=notice, func_type="pandas", deterministic=False)
     tables.create_temporary_function("write_sequences", function)
     topics = ";".join(topic.name for topic in EVENT_TOPICS)
     tables.execute_sql(f"""
@@ -162,11 +179,23 @@ def submit(tables: StreamTableEnvironment, settings: Settings) -> JobClient:
           'value.format' = 'raw',
           'value.fields-include' = 'EXCEPT_KEY'
         )""")
-    # A sink that takes the result, since the planner leaves out what nobody asks for.
-    tables.execute_sql("CREATE TEMPORARY TABLE written (`one` INT) WITH ('connector' = 'blackhole')")
-    result = tables.execute_sql(
-        "INSERT INTO written SELECT write_sequences(`key`, `value`, `partition`, `appended`) FROM events"
-    )
+    tables.execute_sql(f"""
+        CREATE TEMPORARY TABLE bursts (`key` BYTES, `value` BYTES) WITH (
+          'connector' = 'kafka',
+          'topic' = '{BURSTS.name}',
+          'properties.bootstrap.servers' = '{settings.bootstrap_servers}',
+          'properties.linger.ms' = '0',
+          'sink.delivery-guarantee' = 'at-least-once',
+          'key.format' = 'raw',
+          'key.fields' = 'key',
+          'value.format' = 'raw',
+          'value.fields-include' = 'EXCEPT_KEY'
+        )""")
+    # (A function whose result nobody asks for, or could be had by calling it twice, would be planned so.)
+    result = tables.execute_sql("""
+        INSERT INTO bursts SELECT `notice`.`key`, `notice`.`value` FROM (
+            SELECT write_sequences(`key`, `value`, `partition`, `appended`) AS `notice` FROM events
+        ) WHERE `notice`.`key` IS NOT NULL""")
     client: JobClient = result.get_job_client()
     return client
 

@@ -1,0 +1,150 @@
+"""Assesses users where something happens: a message to support, a burst of errors, an account change.
+
+Each assessment is published, high or low: whether it is a crossing is for the user's state to say. The
+sequence comes from Redis, and the event itself is added, since Redis is written a moment later. Where Redis
+does not answer twice in turn nobody is assessed: the event alone is no life to judge by. An event that waited
+longer than `STALE_MS` is passed over: its occasion is gone, and a first start does not judge last month's.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from operators.window import WINDOW_PANES, pane_of, phase_ms
+from schemas.codec import accept
+from schemas.errors import RejectedEvent, UnavailableError
+from schemas.events import Account, Event, Login, Support, Usage
+from schemas.risk import Assessment, Burst, Effect, Risk, Sentiment
+from schemas.topics import BURSTS
+from schemas.vocabulary import Trigger
+from streams.agents.agent import Received
+from streams.agents.author import Users, now_ms
+from streams.store import User
+
+REASONS = 5
+"""The strongest reasons that an assessment names."""
+STALE_MS = 3_600_000
+TRIES = 2
+"""How often Redis is asked."""
+
+logger = logging.getLogger(__name__)
+_bursts = msgspec.json.Decoder(Burst)
+
+
+class Score(NamedTuple):
+    """What a scorer makes of a user: all it went by, and each signal's effect in log-odds."""
+
+    probability: float
+    signals: dict[str, float | None]
+    effects: dict[str, float]
+    sentiment: Sentiment | None
+
+
+class Scorer(Protocol):
+    """Estimates how likely a user is to leave."""
+
+    model: str
+    version: str
+
+    def score(self, events: Sequence[Event], account: Account | None, as_of_ms: int) -> Score:
+        """The estimate from the events before `as_of_ms` (epoch ms)."""
+        ...
+
+
+class Assessor:
+    """Assesses users; may work on several at once."""
+
+    def __init__(self, users: Users, scorer: Scorer, clock: Callable[[], float] = now_ms) -> None:
+        self._users = users
+        self._scorer = scorer
+        self._clock = clock
+        self.missed = 0
+        """Events at which nobody was assessed, since Redis did not answer."""
+
+    async def assess(self, received: Received) -> Risk | None:
+        """The assessment at what was received; None where it is no occasion for one."""
+        occasion = self._occasion(received)
+        if occasion is None:
+            return None
+        user = await self._user(occasion.key, occasion.ts)
+        if user is None:
+            return None
+        events = _with(user.events, occasion)
+        hours = _active_hours(occasion.key, events, occasion.ts)
+        if not hours:
+            return None  # nothing is known of the user
+        account = user.account
+        if isinstance(occasion, Account) and (account is None or account.ts <= occasion.ts):
+            account = occasion
+        score = self._scorer.score(events, account, occasion.ts + 1)
+        strongest = sorted(score.effects, key=lambda name: -abs(score.effects[name]))[:REASONS]
+        return Risk(
+            event_id=occasion.event_id,
+            tenant=occasion.tenant,
+            user_id=occasion.user_id,
+            at=occasion.ts,
+            active_hours=hours,
+            assessment=Assessment(
+                trigger=_trigger(occasion),
+                probability=score.probability,
+                reasons=tuple(
+                    Effect(signal=name, value=score.signals[name], effect=score.effects[name])
+                    for name in strongest
+                ),
+                model=self._scorer.model,
+                model_version=self._scorer.version,
+                sentiment=score.sentiment,
+                assessed_ms=self._clock(),
+            ),
+            signals=score.signals,
+            detected_ms=float(received.append_ms),
+        )
+
+    def _occasion(self, received: Received) -> Support | Account | Burst | None:
+        if received.append_ms < self._clock() - STALE_MS:
+            return None
+        if received.topic == BURSTS.name:
+            return _bursts.decode(received.value or b"")
+        try:
+            event = accept(received.key, received.value, received.append_ms)
+        except RejectedEvent:
+            return None  # the main job puts it into the dead-letter topic
+        if not isinstance(event, Support | Account):
+            return None
+        return None if event.replay is not None and not event.replay.compose else event
+
+    async def _user(self, key: str, as_of_ms: int) -> User | None:
+        for _ in range(TRIES):
+            try:
+                return await self._users.user(key, as_of_ms)
+            except UnavailableError as error:
+                problem = error
+        self.missed += 1
+        logger.warning("nobody was assessed at %d events so far: %s", self.missed, problem)
+        return None
+
+
+def _with(events: Sequence[Event], occasion: Support | Account | Burst) -> tuple[Event, ...]:
+    if isinstance(occasion, Burst) or any(event.event_id == occasion.event_id for event in events):
+        return tuple(events)
+    return (*events, msgspec.structs.replace(occasion, replay=None))
+
+
+def _trigger(occasion: Support | Account | Burst) -> Trigger:
+    match occasion:
+        case Support():
+            return Trigger.SUPPORT
+        case Account():
+            return Trigger.ACCOUNT
+        case Burst():
+            return Trigger.ERRORS
+
+
+def _active_hours(key: str, events: Sequence[Event], at: int) -> int:
+    """The user's active panes up to that of `at`, as the window counts them."""
+    phase = phase_ms(key)
+    last = pane_of(at, phase)
+    panes = {pane_of(event.ts, phase) for event in events if isinstance(event, Login | Usage)}
+    return sum(1 for pane in panes if last - WINDOW_PANES < pane <= last)

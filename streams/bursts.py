@@ -1,0 +1,63 @@
+"""Bursts of errors, seen in passing: the third use of one user that fails within ten minutes.
+
+What is remembered is in memory alone. A restart forgets it: a burst around one may be missed, or a second
+one be told within the hour. All times are event times, so it does not matter how late a batch comes.
+"""
+
+from collections.abc import Iterable
+
+from schemas.events import Event, Usage
+from schemas.risk import Burst
+
+FAILURES = 3
+WITHIN_MS = 10 * 60_000
+QUIET_MS = 3_600_000
+"""For how long after a burst no other is told of the same user."""
+USERS = 100_000
+"""Of how many users failures are remembered, those who failed last."""
+
+_NEVER = -QUIET_MS
+
+
+class Bursts:
+    """Remembers the failures of users, and tells which make a burst.
+
+    >>> bursts = Bursts()
+    >>> failed = {"tenant": "acme", "user_id": "u1", "feature": "export", "outcome": "error"}
+    >>> uses = [Usage(event_id=f"e{n}", ts=n * 60_000, **failed) for n in range(5)]
+    >>> [burst.event_id for burst in bursts.told(uses)]
+    ['e2']
+    """
+
+    def __init__(self, users: int = USERS) -> None:
+        self._users = users
+        # Of each user, who failed last at the end:
+        # the last failures as (ts, event id), and the time of the last burst.
+        self._seen: dict[str, tuple[list[tuple[int, str]], int]] = {}
+
+    def told(self, events: Iterable[Event]) -> list[Burst]:
+        """The bursts that end among `events`. A replay of history has none, unless it composes."""
+        failed = [
+            event
+            for event in events
+            if event.__class__ is Usage
+            and event.outcome == "error"
+            and (event.replay is None or event.replay.compose)
+        ]
+        return [burst for use in failed if (burst := self._take(use)) is not None]
+
+    def _take(self, use: Usage) -> Burst | None:
+        failures, told_ms = self._seen.pop(use.key, ([], _NEVER))
+        failures = sorted({*failures, (use.ts, use.event_id)})[-FAILURES:]
+        last_ms, last_id = failures[-1]
+        is_burst = (
+            len(failures) == FAILURES
+            and last_ms - failures[0][0] <= WITHIN_MS
+            and last_ms - told_ms >= QUIET_MS
+        )
+        self._seen[use.key] = failures, last_ms if is_burst else told_ms
+        if len(self._seen) > self._users:
+            del self._seen[next(iter(self._seen))]
+        return (
+            Burst(event_id=last_id, tenant=use.tenant, user_id=use.user_id, ts=last_ms) if is_burst else None
+        )
