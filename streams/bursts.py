@@ -12,11 +12,13 @@ from schemas.risk import Burst
 FAILURES = 3
 WITHIN_MS = 10 * 60_000
 QUIET_MS = 3_600_000
-"""For how long after a burst no other is told of the same user."""
+"""For how long after a burst the same user's failures count for nothing."""
 USERS = 100_000
 """Of how many users failures are remembered, those who failed last."""
 
-_NEVER = -QUIET_MS
+_Seen = tuple[list[tuple[int, str]], int]
+"""A user's last failures (ts and event id), and the time of the last burst."""
+_NOTHING: _Seen = ([], -QUIET_MS)
 
 
 class Bursts:
@@ -31,9 +33,7 @@ class Bursts:
 
     def __init__(self, users: int = USERS) -> None:
         self._users = users
-        # Of each user, who failed last at the end:
-        # the last failures as (ts, event id), and the time of the last burst.
-        self._seen: dict[str, tuple[list[tuple[int, str]], int]] = {}
+        self._seen: dict[str, _Seen] = {}  # who failed last is at the end
 
     def told(self, events: Iterable[Event]) -> list[Burst]:
         """The bursts that end among `events`. A replay of history has none, unless it composes."""
@@ -47,17 +47,17 @@ class Bursts:
         return [burst for use in failed if (burst := self._take(use)) is not None]
 
     def _take(self, use: Usage) -> Burst | None:
-        failures, told_ms = self._seen.pop(use.key, ([], _NEVER))
+        key = use.key
+        failures, told_ms = self._seen.get(key, _NOTHING)
+        if use.ts < told_ms + QUIET_MS:
+            return None
         failures = sorted({*failures, (use.ts, use.event_id)})[-FAILURES:]
         last_ms, last_id = failures[-1]
-        is_burst = (
-            len(failures) == FAILURES
-            and last_ms - failures[0][0] <= WITHIN_MS
-            and last_ms - told_ms >= QUIET_MS
-        )
-        self._seen[use.key] = failures, last_ms if is_burst else told_ms
+        is_burst = len(failures) == FAILURES and last_ms - failures[0][0] <= WITHIN_MS
+        self._seen.pop(key, None)
+        self._seen[key] = ([], last_ms) if is_burst else (failures, told_ms)
         if len(self._seen) > self._users:
             del self._seen[next(iter(self._seen))]
-        return (
-            Burst(event_id=last_id, tenant=use.tenant, user_id=use.user_id, ts=last_ms) if is_burst else None
-        )
+        if not is_burst:
+            return None
+        return Burst(event_id=last_id, tenant=use.tenant, user_id=use.user_id, ts=last_ms)

@@ -1,4 +1,4 @@
-"""Who is assessed, at what, and what is published of it; with a store, a scorer and a clock of the test's own."""
+"""Who is assessed, at what, and what is published of it; store, scorer and clock are the test's own."""
 
 import asyncio
 from collections.abc import Sequence
