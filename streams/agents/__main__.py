@@ -28,12 +28,13 @@ from schemas.topics import (
     SUPPORT,
 )
 from schemas.vocabulary import Outcome
-from streams.agents import ASSESSOR_GROUP, COMPOSER_GROUP, DRAFTER_GROUP, latest, scorer
+from streams.agents import ASSESSOR_GROUP, COMPOSER_GROUP, DRAFTER_GROUP, latest
 from streams.agents.agent import Agent, Received, serve
 from streams.agents.assessor import Assessor
 from streams.agents.author import Author
 from streams.agents.composer import Composer
 from streams.agents.drafter import Drafter
+from streams.agents.scorer import Models
 from streams.agents.segments import Segments
 from streams.flow import Out
 from streams.settings import Settings, load_settings
@@ -80,7 +81,7 @@ async def drafted(drafter: Drafter, received: Received) -> list[Out]:
 
 async def assessing(settings: Settings, users: UserStore, opened: AsyncExitStack) -> Parts:
     """The parts of the assessor's process."""
-    work = partial(assessed, Assessor(users, scorer.load()))
+    work = partial(assessed, Assessor(users, Models(settings.model_repository)))
     return [Agent(settings, (SUPPORT, ACCOUNT, BURSTS), ASSESSOR_GROUP, work, ASSESSED_AT_ONCE).run()]
 
 

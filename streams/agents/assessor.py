@@ -34,22 +34,21 @@ _bursts = msgspec.json.Decoder(Burst)
 
 
 class Score(NamedTuple):
-    """What a scorer makes of a user: all it went by, and each signal's effect in log-odds."""
+    """What a scorer makes of a user: all it went by, each signal's effect in log-odds, and who says so."""
 
     probability: float
     signals: dict[str, float | None]
     effects: dict[str, float]
+    model: str
+    model_version: str
     sentiment: Sentiment | None
 
 
 class Scorer(Protocol):
     """Estimates how likely a user is to leave."""
 
-    model: str
-    version: str
-
-    def score(self, events: Sequence[Event], account: Account | None, as_of_ms: int) -> Score:
-        """The estimate from the events before `as_of_ms` (epoch ms)."""
+    def score(self, key: str, events: Sequence[Event], account: Account | None, as_of_ms: int) -> Score:
+        """The estimate of user `key` from the events before `as_of_ms` (epoch ms)."""
         ...
 
 
@@ -78,7 +77,7 @@ class Assessor:
         account = user.account
         if isinstance(occasion, Account) and (account is None or account.ts <= occasion.ts):
             account = occasion
-        score = self._scorer.score(events, account, occasion.ts + 1)
+        score = self._scorer.score(occasion.key, events, account, occasion.ts + 1)
         strongest = sorted(score.effects, key=lambda name: -abs(score.effects[name]))[:REASONS]
         return Risk(
             event_id=occasion.event_id,
@@ -93,8 +92,8 @@ class Assessor:
                     Effect(signal=name, value=score.signals[name], effect=score.effects[name])
                     for name in strongest
                 ),
-                model=self._scorer.model,
-                model_version=self._scorer.version,
+                model=score.model,
+                model_version=score.model_version,
                 sentiment=score.sentiment,
                 assessed_ms=self._clock(),
             ),

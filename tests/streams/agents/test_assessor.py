@@ -29,14 +29,13 @@ SAD = Sentiment(negative=0.9, neutral=0.1, positive=0.0, model_version="4")
 class Scorer:
     """Gives everybody 0.7, and notes what it was asked."""
 
-    model, version = "risk", "7"
-
     def __init__(self) -> None:
         self.asked: list[tuple[tuple[Event, ...], Account | None, int]] = []
 
-    def score(self, events: Sequence[Event], account: Account | None, as_of_ms: int) -> Score:
+    def score(self, key: str, events: Sequence[Event], account: Account | None, as_of_ms: int) -> Score:
+        assert key == "acme/u/1"
         self.asked.append((tuple(events), account, as_of_ms))
-        return Score(0.7, dict.fromkeys(EFFECTS, 3.0) | {"age": None}, EFFECTS, SAD)
+        return Score(0.7, dict.fromkeys(EFFECTS, 3.0) | {"age": None}, EFFECTS, "risk", "7", SAD)
 
 
 class Bench:
