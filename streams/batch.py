@@ -4,6 +4,9 @@ This is what the stream is checked against, so it shares none of its code: no wi
 forecast, no timers. It lays out all panes of a user and evaluates every boundary, one after the other,
 by the definitions in docs/semantics.md. Only the vocabulary is common: parsing an event, and a decision's id.
 
+Crossings of the risk's threshold are not among its decisions: they depend on a model, and on what Redis
+held at the moment.
+
 It takes every event as being in time. An event that came to the stream after the boundary of its pane
 had been evaluated there may therefore lead to other decisions here.
 """

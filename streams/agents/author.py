@@ -3,14 +3,19 @@
 import time
 from typing import Protocol
 
+import msgspec
+
 from inference.client import Generation
 from operators import encode, features
 from schemas.decision import Crossing
 from schemas.errors import UnavailableError
 from schemas.profile import Profile
-from schemas.vocabulary import Cause, Tier
+from schemas.risk import Assessment
+from schemas.vocabulary import Cause, Reason, Tier, Trigger
 from streams.store import User
 from streams.tenants import Tenants
+
+_HAPPENED = {Trigger.SUPPORT: Reason.SUPPORT, Trigger.ERRORS: Reason.ERRORS}
 
 
 class Model(Protocol):
@@ -63,13 +68,14 @@ class Author:
         found = _features(crossing, user)
         if not _is_complete(crossing, found):
             found = _features(crossing, User(events=(), account=user.account))
-        return encode.profile(
+        profile = encode.profile(
             found,
             tenant_id=crossing.tenant,
             tenant=self._tenants.of(crossing.tenant),
             tier=crossing.to_tier,
             account=crossing.account or user.account,
         )
+        return profile if crossing.risk is None else _at_risk(profile, crossing.risk)
 
     @staticmethod
     def is_complete(crossing: Crossing, user: User) -> bool:
@@ -81,6 +87,14 @@ class Author:
         found = features.compute((), account=None, as_of_ms=0, recent=0, prior=1, usual=1.0)
         tenant = self._tenants.of("nobody")
         return encode.profile(found, tenant_id="nobody", tenant=tenant, tier=Tier.CRITICAL, account=None)
+
+
+def _at_risk(profile: Profile, risk: Assessment) -> Profile:
+    """What a risk crossing adds: where nothing has dropped yet, the script is about what just happened."""
+    happened = _HAPPENED.get(risk.trigger)
+    if profile.reason is not Reason.STEADY or happened is None:
+        return profile
+    return msgspec.structs.replace(profile, reason=happened)
 
 
 def _as_of_ms(crossing: Crossing) -> int:

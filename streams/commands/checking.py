@@ -29,6 +29,8 @@ DIFFERENCES_SHOWN = 50
 def recompute(file: File, until: Until, dataset: Dataset = None, as_json: AsJson = False) -> None:
     """Work out in one go what the stream must decide on the events of FILE, up to --until. Needs no server.
 
+    Declines and rises: a risk crossing depends on a model and on what Redis held, too.
+
     With --json one decision a line, in the order of time; without it a summary.
 
     Example: holdfast recompute events.jsonl --until 2024-12-31
@@ -58,8 +60,8 @@ def verify(
 ) -> None:
     """Send FILE as history through an empty stack, and compare all of the stream's answer with the batch's.
 
-    Compared are every decision, field by field, every rejected record, and the last 30 days of each user in
-    Redis. Prints the counts and every difference; the exit status is 1 if there is one. A Flink job that is
+    Compared are every decline and rise, field by field, every rejected record, and the last 30 days of each
+    user in Redis. Prints the counts and every difference; the exit status is 1 if there is one. A Flink job that is
     killed meanwhile may be brought back with `holdfast up`: its decisions must stay the same.
 
     Example: holdfast down --wipe; holdfast up; holdfast verify events.jsonl --until 2024-12-31

@@ -5,10 +5,12 @@ import msgspec
 from operators.lifecycle import Lifecycle
 from operators.window import PANE_MS
 from schemas.codec import encode
-from schemas.decision import Crossing
+from schemas.deadletter import DeadLetter
+from schemas.decision import Crossing, Decision
 from schemas.events import Account, Login, Replay, Tick
+from schemas.risk import Assessment, Risk
 from schemas.topics import EVENT_TOPICS, PARTITIONS
-from schemas.vocabulary import Tier
+from schemas.vocabulary import Cause, HeldBy, Tier, Trigger
 from streams.memory import NEVER, Memory
 
 DAY_MS = 24 * PANE_MS
@@ -75,6 +77,41 @@ def test_after_a_replay_a_decline_is_live_and_carries_the_newest_account() -> No
     assert (crossing.from_tier, crossing.to_tier) == (Tier.VERY_LOW, Tier.LOW)
     assert crossing.account is not None and crossing.account.plan == "pro"
     assert crossing.detected_ms == engine.now_ms
+
+
+def test_a_risk_crossing_that_is_held_says_so_with_the_risk_and_its_own_detection() -> None:
+    engine = living(40, NOW_MS)
+    opt_out = Account(event_id="a", tenant="acme", user_id="u1", ts=NOW_MS + 1, consent=False)
+    engine.send("events.account", KEY, encode(opt_out))
+    engine.now_ms = NOW_MS + 20
+    assessment = Assessment(
+        trigger=Trigger.ACCOUNT,
+        probability=0.9,
+        reasons=(),
+        model="risk",
+        model_version="1",
+        assessed_ms=NOW_MS + 8.0,
+    )
+    risk = Risk(
+        event_id="a",
+        tenant="acme",
+        user_id="u1",
+        at=NOW_MS + 1,
+        active_hours=90,
+        assessment=assessment,
+        signals={},
+        detected_ms=NOW_MS + 2.0,
+    )
+    engine.send("risks", KEY, encode(risk))
+    engine.send("risks", b"acme/other", encode(risk))
+    (record,) = [r for r in engine.published("decisions") if b'"risk"' in r.value]
+    decision = msgspec.json.decode(record.value, type=Decision)
+    assert (decision.cause, decision.held_by, decision.risk) == (Cause.RISK, HeldBy.CONSENT, assessment)
+    assert decision.from_tier is decision.to_tier is Tier.VERY_LOW
+    assert decision.timing.detected_ms == NOW_MS + 2.0
+    assert decision.timing.steps == {"assess": 6.0, "evaluate": 12.0}
+    (dead,) = engine.published("events.rejected")
+    assert msgspec.json.decode(dead.value, type=DeadLetter).field == "key"
 
 
 def test_the_last_millisecond_before_a_boundary_decides() -> None:

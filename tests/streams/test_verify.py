@@ -7,7 +7,7 @@ from schemas.codec import encode
 from schemas.deadletter import DeadLetter
 from schemas.decision import Decision, Timing
 from schemas.events import Login, Replay
-from schemas.vocabulary import Tier
+from schemas.vocabulary import Cause, Tier
 from streams.batch import PANE_MS, Batch, ExpectedDecision, recompute
 from streams.verify import Verdict, compare_decisions, compare_rejected
 
@@ -86,3 +86,9 @@ def test_rejected_records_are_compared_by_where_they_lay(letters: list[int], dif
     verdict = Verdict()
     compare_rejected(map(letter, letters), BATCH, verdict)
     assert len(verdict.differences) == differences
+
+
+def test_a_risk_crossing_is_counted_and_no_difference() -> None:
+    risk = msgspec.structs.replace(PUBLISHED[0], id="r", cause=Cause.RISK, activity=1.0)
+    verdict = compared([*PUBLISHED, risk, risk])
+    assert (verdict.differences, verdict.repeated, verdict.by_cause["risk"]) == ([], 1, 1)

@@ -9,8 +9,9 @@ from operators import templates
 from schemas.decision import Crossing, Decision
 from schemas.errors import BreakerOpen, DeadlineExceeded, HoldfastError, UnavailableError
 from schemas.events import Account, Event, Login, Usage
+from schemas.risk import Assessment
 from schemas.tenant import Tenant
-from schemas.vocabulary import Cause, HeldBy, Locale, Outcome, Reason, Rung, Strategy, Tier
+from schemas.vocabulary import Cause, HeldBy, Locale, Outcome, Reason, Rung, Strategy, Tier, Trigger
 from streams.agents.author import Author
 from streams.agents.composer import Composer
 from streams.agents.segments import Segments
@@ -184,6 +185,41 @@ def test_the_boundary_itself_is_outside_and_a_risk_event_inside() -> None:
     bench.compose(crossing())
     bench.compose(crossing(Cause.RISK))
     assert bench.store.asked == [("acme/u/1", AT - 1), ("acme/u/1", AT)]
+
+
+def at_risk(trigger: Trigger) -> Crossing:
+    assessment = Assessment(
+        trigger=trigger,
+        probability=0.7,
+        reasons=(),
+        model="risk",
+        model_version="1",
+        assessed_ms=NOW - 3,
+    )
+    return msgspec.structs.replace(crossing(Cause.RISK, recent=20), risk=assessment)
+
+
+def test_a_risk_crossing_s_decision_tells_the_risk_and_the_time_of_its_assessment() -> None:
+    one = at_risk(Trigger.SUPPORT)
+    decision = Bench().compose(one)
+    assert (decision.cause, decision.risk) == (Cause.RISK, one.risk)
+    assert list(decision.timing.steps.items())[:3] == [("assess", 2), ("queue", 3), ("read", 2)]
+
+
+@pytest.mark.parametrize(
+    ("trigger", "reason"),
+    [
+        (Trigger.SUPPORT, Reason.SUPPORT),
+        (Trigger.ERRORS, Reason.ERRORS),
+        (Trigger.ACCOUNT, Reason.STEADY),
+    ],
+)
+def test_a_script_at_a_risk_is_about_what_happened_where_nothing_has_dropped(
+    trigger: Trigger, reason: Reason
+) -> None:
+    assert Bench().compose(at_risk(trigger)).reason is reason
+    dropped = msgspec.structs.replace(at_risk(trigger), recent=2)
+    assert Bench().compose(dropped).reason is Reason.USAGE_DROP
 
 
 def test_warming_up_has_one_script_written_with_time_to_spare() -> None:

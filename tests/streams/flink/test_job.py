@@ -8,9 +8,10 @@ import pytest
 
 from schemas.codec import MAX_EVENT_BYTES, encode
 from schemas.deadletter import DeadLetter
-from schemas.decision import Decision, Draft, DraftRequest
+from schemas.decision import Crossing, Decision, Draft, DraftRequest
 from schemas.events import Event, Login, Replay
-from schemas.vocabulary import HeldBy, Locale, Outcome, Reason, Rung
+from schemas.risk import Assessment, Effect, Risk
+from schemas.vocabulary import Cause, HeldBy, Locale, Outcome, Reason, Rung, Trigger
 from streams.batch import recompute
 from streams.flink.rest import Rest
 from tests.streams.conftest import LEAD_MS, Engine, History, OnFlink
@@ -125,6 +126,61 @@ def test_a_draft_that_was_asked_for_is_published_at_its_crossing(engine: Engine,
     assert first.id in sent
     dead = [msgspec.json.decode(value, type=DeadLetter) for _, value in engine.published("events.rejected")]
     assert [letter.value for letter in dead if letter.topic == "drafts"] == [b"no draft"]
+
+
+def test_an_assessment_over_the_threshold_is_a_crossing_once_until_it_has_fallen(
+    engine: Engine, history: History
+) -> None:
+    events, _ = history("assessed", 5)
+    last_ms = max(event.ts for event in events)
+    live = [msgspec.structs.replace(event, replay=Replay(until=last_ms)) for event in events]
+    send_all(engine, live)
+    at = last_ms + 3_600_000
+    engine.carry_on(at)
+    tiers = recompute(map(encode, live), at).tiers
+    assert len(tiers) > 20
+
+    course = (0.3, 0.9, 0.45, 0.95, 0.39, 0.8)
+    for key in tiers:
+        for n, probability in enumerate(course):
+            for _ in range(2):
+                engine.send("risks", key.encode(), encode(risk(key, f"r{n}", at + n, probability)))
+    engine.send("risks", b"assessed/u", b"no risk")
+    engine.carry_on(at + 1000)
+
+    found = [msgspec.json.decode(value, type=Crossing) for _, value in engine.published("crossings")]
+    ours = [one for one in found if one.tenant == "assessed" and one.cause is Cause.RISK]
+    assert sorted((f"assessed/{one.user_id}", one.at - at) for one in ours) == sorted(
+        (key, n) for key in tiers for n in (1, 5)
+    )
+    for one in ours:
+        key = f"assessed/{one.user_id}"
+        assert one.from_tier is one.to_tier is tiers[key]
+        assert one.risk == risk(key, "", one.at, course[one.at - at]).assessment
+        assert one.detected_ms == one.at + 0.5
+    dead = [msgspec.json.decode(value, type=DeadLetter) for _, value in engine.published("events.rejected")]
+    assert [letter.value for letter in dead if letter.topic == "risks"] == [b"no risk"]
+
+
+def risk(key: str, event_id: str, at: int, probability: float) -> Risk:
+    tenant, _, user_id = key.partition("/")
+    return Risk(
+        event_id=event_id,
+        tenant=tenant,
+        user_id=user_id,
+        at=at,
+        active_hours=720,
+        assessment=Assessment(
+            trigger=Trigger.ERRORS,
+            probability=probability,
+            reasons=(Effect(signal="quiet", value=None, effect=0.5),),
+            model="risk",
+            model_version="1",
+            assessed_ms=1.0,
+        ),
+        signals={"quiet": None},
+        detected_ms=at + 0.5,
+    )
 
 
 @pytest.mark.real

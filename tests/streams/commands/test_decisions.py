@@ -1,0 +1,47 @@
+"""A decision on one line says what was crossed, and at a risk why."""
+
+from schemas.decision import Decision, Timing
+from schemas.risk import Assessment, Effect
+from schemas.vocabulary import Cause, HeldBy, Outcome, Strategy, Tier, Trigger
+from streams.commands.decisions import line
+
+
+def decision(cause: Cause, from_tier: Tier, risk: Assessment | None = None) -> Decision:
+    return Decision(
+        id="x",
+        tenant="acme",
+        user_id="u[1]",
+        cause=cause,
+        at=1_700_000_000_000,
+        from_tier=from_tier,
+        to_tier=Tier.HIGH,
+        activity=28.57,
+        outcome=Outcome.HELD,
+        held_by=HeldBy.CONSENT,
+        strategy=Strategy.RETENTION_OFFER,
+        risk=risk,
+        timing=Timing(detected_ms=1, published_ms=2),
+    )
+
+
+def test_a_decline_goes_from_tier_to_tier() -> None:
+    text = line(decision(Cause.DECLINE, Tier.LOW))
+    assert text.startswith(r"2023-11-14 22:13:20  acme/u\[1]  decline  ")
+    assert "low → high" in text and "28.6 %" in text and "held, consent" in text
+
+
+def test_a_risk_has_its_probability_and_reasons() -> None:
+    risk = Assessment(
+        trigger=Trigger.SUPPORT,
+        probability=0.634,
+        reasons=(
+            Effect(signal="quiet", value=12.3456, effect=1.25),
+            Effect(signal="seats", value=None, effect=-0.5),
+        ),
+        model="risk",
+        model_version="3",
+        assessed_ms=1.0,
+    )
+    text = line(decision(Cause.RISK, Tier.HIGH, risk))
+    assert "high, risk 0.63" in text and "→" not in text
+    assert "support: quiet 12.35 (+1.25), seats unknown (-0.50)" in text
