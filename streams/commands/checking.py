@@ -61,8 +61,8 @@ def verify(
     """Send FILE as history through an empty stack, and compare all of the stream's answer with the batch's.
 
     Compared are every decline and rise, field by field, every rejected record, and the last 30 days of each
-    user in Redis. Prints the counts and every difference; the exit status is 1 if there is one. A Flink job that is
-    killed meanwhile may be brought back with `holdfast up`: its decisions must stay the same.
+    user in Redis. Prints the counts and every difference; the exit status is 1 if there is one. A Flink job
+    that is killed meanwhile may be brought back with `holdfast up`: its decisions must stay the same.
 
     Example: holdfast down --wipe; holdfast up; holdfast verify events.jsonl --until 2024-12-31
     """
