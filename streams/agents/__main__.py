@@ -87,10 +87,7 @@ async def assessing(settings: Settings, users: UserStore, opened: AsyncExitStack
 
 async def composing(settings: Settings, users: UserStore, opened: AsyncExitStack) -> Parts:
     """The parts of the composer's process."""
-    author = Author(users, load_tenants(settings.tenants_file))
-    model = await opened.enter_async_context(
-        ScriptModel(settings.triton_url, Watch(settings.model_repository, MODEL).serving)
-    )
+    author, model = await _writers(settings, users, opened)
     segments = Segments(model)
     composer = Composer(
         author=author,
@@ -110,10 +107,7 @@ async def composing(settings: Settings, users: UserStore, opened: AsyncExitStack
 
 async def drafting(settings: Settings, users: UserStore, opened: AsyncExitStack) -> Parts:
     """The parts of the drafter's process."""
-    author = Author(users, load_tenants(settings.tenants_file))
-    model = await opened.enter_async_context(
-        ScriptModel(settings.triton_url, Watch(settings.model_repository, MODEL).serving)
-    )
+    author, model = await _writers(settings, users, opened)
     work = partial(drafted, Drafter(author, model, settings.drafts_at_once))
     return [Agent(settings, (DRAFT_REQUESTS,), DRAFTER_GROUP, work, DRAFTED_AT_ONCE).run()]
 
@@ -140,6 +134,15 @@ def main() -> None:
     except HoldfastError as error:
         print(f"{role}: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+async def _writers(
+    settings: Settings, users: UserStore, opened: AsyncExitStack
+) -> tuple[Author, ScriptModel]:
+    """Who tells of users, and who writes to them."""
+    author = Author(users, load_tenants(settings.tenants_file))
+    watch = Watch(settings.model_repository, MODEL)
+    return author, await opened.enter_async_context(ScriptModel(settings.triton_url, watch.serving))
 
 
 async def _run(role: str, settings: Settings) -> None:
