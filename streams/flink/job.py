@@ -90,9 +90,10 @@ def _sources(settings: Settings) -> tuple[str, str]:
     behind_s = (settings.watermark_bound_ms + 1) / 1000
     watermark = f"`time` - INTERVAL '{behind_s:.3f}' SECOND(3)"
     return (
-        _source(settings, "events", EVENT_TOPICS, _EVENT_TIME, watermark, idle_ms=0),
-        # Answers do not hold event time back: what comes is at its end, and silence counts for nothing.
-        _source(settings, "answers", ANSWER_TOPICS, _AT_THE_END, "`time`", idle_ms=100),
+        _source(settings, "events", EVENT_TOPICS, _EVENT_TIME, watermark, idle_ms=0, batch_bytes=100_000),
+        # Answers do not hold event time back: what comes is at its end, and silence counts for nothing. They
+        # are few, and are waited for.
+        _source(settings, "answers", ANSWER_TOPICS, _AT_THE_END, "`time`", idle_ms=100, batch_bytes=1),
     )
 
 
@@ -102,7 +103,14 @@ def _quoted(text: str) -> str:
 
 
 def _source(
-    settings: Settings, name: str, topics: Sequence[Topic], time: str, watermark: str, idle_ms: int
+    settings: Settings,
+    name: str,
+    topics: Sequence[Topic],
+    time: str,
+    watermark: str,
+    *,
+    idle_ms: int,
+    batch_bytes: int,
 ) -> str:
     return f"""
         CREATE TEMPORARY TABLE {name} (
@@ -121,7 +129,7 @@ def _source(
             'properties.bootstrap.servers' = '{settings.bootstrap_servers}',
             'properties.group.id' = 'holdfast-{NAME}',
             'properties.fetch.max.wait.ms' = '10',
-            'properties.fetch.min.bytes' = '100000',
+            'properties.fetch.min.bytes' = '{batch_bytes}',
             'properties.max.partition.fetch.bytes' = '{max(topic.max_bytes for topic in topics)}',
             'scan.startup.mode' = 'earliest-offset',
             'scan.watermark.idle-timeout' = '{idle_ms} ms',
