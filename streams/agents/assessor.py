@@ -26,6 +26,7 @@ from streams.store import User
 REASONS = 5
 """The strongest reasons that an assessment names."""
 STALE_MS = 3_600_000
+_NO_NEWS = ("event_id", "ts", "replay", "tenure_days")
 TRIES = 2
 """How often Redis is asked."""
 
@@ -69,6 +70,8 @@ class Assessor:
             return None
         user = await self._user(occasion.key, occasion.ts)
         if user is None:
+            return None
+        if isinstance(occasion, Account) and not _is_change(occasion, user):
             return None
         events = _with(user.events, occasion)
         hours = _active_hours(occasion.key, events, occasion.ts)
@@ -129,6 +132,20 @@ def _with(events: Sequence[Event], occasion: Support | Account | Burst) -> tuple
     if isinstance(occasion, Burst) or any(event.event_id == occasion.event_id for event in events):
         return tuple(events)
     return (*events, msgspec.structs.replace(occasion, replay=None))
+
+
+def _is_change(account: Account, user: User) -> bool:
+    """Whether the record says other things than the one before it; the account's age changes by itself."""
+    known = [event for event in (*user.events, user.account) if isinstance(event, Account)]
+    before = [one for one in known if one.ts <= account.ts and one.event_id != account.event_id]
+    if not before:
+        return True
+    last = max(before, key=lambda one: one.ts)
+    return any(
+        getattr(account, name) != getattr(last, name)
+        for name in Account.__struct_fields__
+        if name not in _NO_NEWS
+    )
 
 
 def _trigger(occasion: Support | Account | Burst) -> Trigger:

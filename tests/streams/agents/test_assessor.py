@@ -92,7 +92,9 @@ def test_a_burst_s_uses_are_in_the_sequence() -> None:
 
 
 def test_the_newest_account_record_counts() -> None:
-    older, newer = (msgspec.structs.replace(CHANGE, event_id=f"a{ts}", ts=ts) for ts in (AT - 1, AT + 1))
+    older, newer = (
+        msgspec.structs.replace(CHANGE, event_id=f"a{ts}", ts=ts, seats=5) for ts in (AT - 1, AT + 1)
+    )
     for known, told, expected in (
         (None, CHANGE, CHANGE),
         (older, CHANGE, CHANGE),
@@ -102,6 +104,19 @@ def test_the_newest_account_record_counts() -> None:
         bench = Bench(account=known)
         bench.assess(told)
         assert bench.scorer.asked[0][1] == expected
+
+
+def test_an_account_record_that_changes_nothing_is_no_occasion() -> None:
+    before = msgspec.structs.replace(CHANGE, event_id="a1", ts=AT - 9, tenure_days=4)
+    older = msgspec.structs.replace(CHANGE, event_id="a0", ts=AT - 99, plan="pro")
+    for bench in (Bench(account=before), Bench(*LOGINS, older, before, CHANGE, account=CHANGE)):
+        assert bench.assess(CHANGE) is None
+        assert bench.scorer.asked == []
+    assert Bench(*LOGINS, before, older, account=older).assess(CHANGE) is None
+    assert Bench(*LOGINS, older, account=CHANGE).assess(CHANGE) is not None
+    assert Bench(account=CHANGE).assess(CHANGE) is not None, "what was before is not known"
+    later = msgspec.structs.replace(before, ts=AT + 1)
+    assert Bench(account=later).assess(CHANGE) is not None
 
 
 def test_active_hours_are_the_user_s_own() -> None:
