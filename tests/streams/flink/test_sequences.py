@@ -4,13 +4,16 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping
 
+import msgspec
 import pytest
 from kafka import KafkaProducer
 
 from schemas.codec import encode
 from schemas.errors import UnavailableError
-from schemas.events import Event, Login, Replay, Tick
-from schemas.topics import EVENT_TOPICS, LOGIN, PARTITIONS
+from schemas.events import Event, Login, Replay, Tick, Usage
+from schemas.risk import Burst
+from schemas.topics import BURSTS, EVENT_TOPICS, LOGIN, PARTITIONS, USAGE
+from streams.consumer import Reader, Record, reading
 from streams.embedded import Stack
 from streams.flink.sequences import FIRST_WAIT_S, LONGEST_WAIT_S, persist, write_records
 from streams.settings import Settings
@@ -77,7 +80,7 @@ def test_a_batch_is_tried_until_redis_takes_it() -> None:
 
 
 @pytest.mark.real
-def test_the_job_keeps_30_days_through_bad_records_and_an_outage_of_redis(
+def test_the_job_keeps_30_days_and_tells_of_bursts_through_bad_records_and_an_outage_of_redis(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     settings = Settings(
@@ -107,14 +110,43 @@ def test_the_job_keeps_30_days_through_bad_records_and_an_outage_of_redis(
         for topic in EVENT_TOPICS:
             for partition in range(PARTITIONS):
                 producer.send(topic.name, value=tick, partition=partition)
+        uses = [failure(n, user) for user, count in (("failing", 5), ("lucky", 2)) for n in range(count)]
+        for use in uses:
+            producer.send(USAGE.name, key=use.key.encode(), value=encode(use))
         producer.close()
         time.sleep(2)
         stack.up(only=("redis",))
         wait_for(settings.redis_url, "acme/silent", 0)
         found = wait_for(settings.redis_url, "acme/u1", 15)
         assert {event.event_id for event in found} == {e.event_id for e in [*heard[:10], *more]}
+        wait_for(settings.redis_url, "acme/failing", 5)
+        with reading(settings.bootstrap_servers, BURSTS) as reader:
+            (notice,) = until_there(reader)
+        assert notice.key == b"acme/failing"
+        burst = msgspec.json.decode(notice.value or b"", type=Burst)
+        assert (burst.event_id, burst.ts) == ("f2", T + 2)
     finally:
         stack.down(wipe=True)
+
+
+def failure(number: int, user: str) -> Usage:
+    return Usage(
+        event_id=f"f{number}",
+        tenant="acme",
+        user_id=user,
+        ts=T + number,
+        feature="export",
+        outcome="error",
+        replay=Replay(until=T, compose=True),
+    )
+
+
+def until_there(reader: Reader) -> list[Record]:
+    """What is on a topic, once it holds anything."""
+    until_s = time.monotonic() + 120
+    while not (found := list(reader.present())):
+        assert time.monotonic() < until_s, "nothing came"
+    return found
 
 
 def wait_for(redis_url: str, key: str, count: int) -> list[Event]:
@@ -123,7 +155,7 @@ def wait_for(redis_url: str, key: str, count: int) -> list[Event]:
     async def ask() -> list[Event]:
         store = UserStore(redis_url, timeout_s=5)
         try:
-            return await store.read(key, T)
+            return await store.read(key, T + 5)
         finally:
             await store.close()
 
