@@ -42,7 +42,8 @@ from streams.store import UserStore
 from streams.tenants import load_tenants
 from streams.topics import ensure_topics
 
-ASSESSED_AT_ONCE = 16
+ASSESSED_AT_ONCE = 2
+"""An estimate takes the processor for itself: were there more, Redis's answers would wait too long."""
 COMPOSED_AT_ONCE = 16
 DRAFTED_AT_ONCE = 64
 """Requests among which the most urgent goes first; the others wait on their topic."""
