@@ -2,10 +2,11 @@
 
 Each assessment is published, high or low: whether it is a crossing is for the user's state to say. The
 sequence comes from Redis, and the event itself is added, since Redis is written a moment later. Where Redis
-does not answer twice in turn nobody is assessed: the event alone is no life to judge by. An event that waited
-longer than `STALE_MS` is passed over: its occasion is gone, and a first start does not judge last month's.
+does not answer several times in turn nobody is assessed: the event alone is no life to judge by. An event that
+waited longer than `STALE_MS` is passed over: its occasion is gone, and a first start does not judge last month's.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
@@ -27,8 +28,8 @@ REASONS = 5
 """The strongest reasons that an assessment names."""
 STALE_MS = 3_600_000
 _NO_NEWS = ("event_id", "ts", "replay", "tenure_days")
-TRIES = 2
-"""How often Redis is asked."""
+TRIES, PAUSE_S = 5, 0.05
+"""How often Redis is asked, and the pause between: an assessment that comes late is worth more than none."""
 
 logger = logging.getLogger(__name__)
 _bursts = msgspec.json.Decoder(Burst)
@@ -62,6 +63,10 @@ class Assessor:
         self._clock = clock
         self.missed = 0
         """Events at which nobody was assessed, since Redis did not answer."""
+
+    async def warm_up(self) -> None:
+        """Have Redis's connection made, so that the first user does not wait for it."""
+        await self._user("nobody/nobody", 0)
 
     async def assess(self, received: Received) -> Risk | None:
         """The assessment at what was received; None where it is no occasion for one."""
@@ -123,6 +128,7 @@ class Assessor:
                 return await self._users.user(key, as_of_ms)
             except UnavailableError as error:
                 problem = error
+            await asyncio.sleep(PAUSE_S)
         self.missed += 1
         logger.warning("nobody was assessed at %d events so far: %s", self.missed, problem)
         return None

@@ -11,6 +11,7 @@ from schemas.codec import encode
 from schemas.events import Account, Event, Login, Replay, Support, Tick, Usage
 from schemas.risk import Burst, Risk, Sentiment
 from schemas.vocabulary import Trigger
+from streams.agents import assessor
 from streams.agents.agent import Received
 from streams.agents.assessor import REASONS, STALE_MS, TRIES, Assessor, Score
 from tests.streams.agents.fakes import NOW, Clock, Store
@@ -164,7 +165,8 @@ def test_a_user_of_whom_nothing_is_known_is_not_assessed() -> None:
     assert bench.scorer.asked == []
 
 
-def test_without_redis_nobody_is_assessed_and_it_is_counted() -> None:
+def test_without_redis_nobody_is_assessed_and_it_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assessor, "PAUSE_S", 0.0)
     bench = Bench()
     bench.store.down = True
     assert bench.assess(COMPLAINT) is None
