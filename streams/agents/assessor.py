@@ -2,8 +2,9 @@
 
 Each assessment is published, high or low: whether it is a crossing is for the user's state to say. The
 sequence comes from Redis, and the event itself is added, since Redis is written a moment later. Where Redis
-does not answer several times in turn nobody is assessed: the event alone is no life to judge by. An event that
-waited longer than `STALE_MS` is passed over: its occasion is gone, and a first start does not judge last month's.
+does not answer several times in turn nobody is assessed: the event alone is no life to judge by. An event
+that waited longer than `STALE_MS` is passed over: its occasion is gone, and a first start does not judge last
+month's.
 """
 
 import asyncio
