@@ -11,6 +11,7 @@ from inference.tritonserver import MODEL
 from operators.ladder import refusal
 from schemas.errors import InputError
 from streams.commands.output import AsJson, notice, out, print_json, progress
+from streams.commands.train_risk import risk
 from streams.settings import load_settings
 
 app = typer.Typer(help="Train the models that holdfast makes itself.", no_args_is_help=True)
@@ -20,6 +21,9 @@ _EXTRA = ("onnx", "tokenizers", "torch", "transformers")
 @app.callback()
 def _group() -> None:
     """Train the models that holdfast makes itself."""
+
+
+app.command()(risk)
 
 
 @app.command()

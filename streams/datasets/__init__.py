@@ -1,6 +1,6 @@
 """Files of events: JSONL and Parquet in the schema of events, and known datasets in their own columns."""
 
-from streams.datasets.adapters import DATASETS
-from streams.datasets.reader import read_events
+from streams.datasets.adapters import DATASETS, Columns
+from streams.datasets.reader import read_columns, read_events
 
-__all__ = ["DATASETS", "read_events"]
+__all__ = ["DATASETS", "Columns", "read_columns", "read_events"]

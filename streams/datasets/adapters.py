@@ -1,11 +1,15 @@
 """Known datasets, each in its own columns, as events.
 
 An adapter invents nothing: no hour where the data knows only the day, no duration, no account. The id of
-an event is made from its row alone, so that sending a file twice gives the same ids.
+an event is made from its row alone, so that sending a file twice gives the same ids. What a row means is
+said once, by the dataset's columns: its events are made from them.
 
 `whatwg` is a chat room's log, to the minute, in the columns `ts, seq, user, kind`. A join is a login; part
 and quit are logins with the action `logout`; message, action and nick are usage of the feature of that
-name. The id is `<day>-<seq>`, `seq` being the line in that day's log.
+name. Who parts leaves by the channel by which they joined, `room`; a quit, which is most often a lost
+connection, comes by the channel `server`. The id is `<day>-<seq>`, `seq` being the line in that day's log.
+
+`messages` is such a log of messages alone, in the columns `ts, seq, user`.
 
 `udacity` is engagement with courses, by day, in the columns `account_key, utc_date,
 total_minutes_visited, lessons_completed, projects_completed`. Each of `minutes` (with its duration),
@@ -17,6 +21,7 @@ vouches for: a day with any engagement is one active pane.
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -29,31 +34,84 @@ from schemas.errors import InputError
 from schemas.events import Event, Login, Usage
 
 DAY_MS = 86_400_000
-_LOGINS = {"join", "part", "quit"}
-_USES = {"message", "action", "nick"}
+
+
+class Meaning(NamedTuple):
+    """What a row says: `act` is `login`, `logout` or `usage`, by the channel or of the feature `what`."""
+
+    act: str
+    what: str
+
+
+_MEANINGS = {
+    "join": Meaning("login", "room"),
+    "part": Meaning("logout", "room"),
+    "quit": Meaning("logout", "server"),
+    "message": Meaning("usage", "message"),
+    "action": Meaning("usage", "action"),
+    "nick": Meaning("usage", "nick"),
+}
+
+
+class Columns(NamedTuple):
+    """A chat's log, one entry a row, in the order of (time, `seq`).
+
+    `meaning` numbers one of `meanings`.
+    """
+
+    ts_ms: NDArray[np.int64]
+    seq: NDArray[np.int64]
+    user: NDArray[np.object_]
+    meaning: NDArray[np.int64]
+    meanings: tuple[Meaning, ...]
 
 
 class Dataset(Struct, frozen=True, kw_only=True):
-    """How a dataset is known, by its columns, and how its rows become events, in the order of time."""
+    """How a dataset is known, by its columns, and how its rows become events, in the order of time.
+
+    `log` gives them as columns, where that is possible.
+    """
 
     columns: tuple[str, ...]
     events: Callable[[Path, pq.ParquetFile], Iterator[Event]]
+    log: Callable[[Path, pq.ParquetFile], Columns] | None = None
 
 
-def _whatwg(path: Path, file: pq.ParquetFile) -> Iterator[Event]:
-    table = _Table(path, file, WHATWG.columns)
-    ts_ms, seq = table.times_ms("ts"), table.integers("seq")
-    users, kinds = table.strings("user"), table.strings("kind")
-    for i in np.lexsort((seq, ts_ms)).tolist():
-        ts, kind = int(ts_ms[i]), kinds[i].as_py()
-        who = {"event_id": f"{_day(ts)}-{seq[i]}", "tenant": "whatwg", "user_id": users[i].as_py()}
-        if kind in _LOGINS:
-            yield Login(**who, ts=ts, channel="irc", action="login" if kind == "join" else "logout")
-        elif kind in _USES:
-            yield Usage(**who, ts=ts, feature=kind)
-        else:
-            expected = ", ".join(sorted(_LOGINS | _USES))
-            raise InputError(f"column kind of {path} has {kind!r} in row {i + 1}, expected one of {expected}")
+def _chat(path: Path, file: pq.ParquetFile) -> Columns:
+    has_kinds = "kind" in file.schema_arrow.names
+    table = _Table(path, file, (*MESSAGES.columns, *(("kind",) if has_kinds else ())))
+    ts_ms, seq, user = table.times_ms("ts"), table.integers("seq"), table.strings("user")
+    names, number = ("message",), np.zeros(len(ts_ms), dtype=np.int64)
+    if has_kinds:
+        kinds = table.strings("kind").combine_chunks().dictionary_encode()
+        names, number = tuple(kinds.dictionary.to_pylist()), np.asarray(kinds.indices, dtype=np.int64)
+    for i, name in enumerate(names):
+        if name not in _MEANINGS:
+            row, expected = int(np.argmax(number == i)) + 1, ", ".join(sorted(_MEANINGS))
+            raise InputError(f"column kind of {path} has {name!r} in row {row}, expected one of {expected}")
+    order = np.lexsort((seq, ts_ms))
+    return Columns(
+        ts_ms=ts_ms[order],
+        seq=seq[order],
+        user=np.asarray(user, dtype=np.object_)[order],
+        meaning=number[order],
+        meanings=tuple(_MEANINGS[name] for name in names),
+    )
+
+
+def _chat_events(tenant: str) -> Callable[[Path, pq.ParquetFile], Iterator[Event]]:
+    def events(path: Path, file: pq.ParquetFile) -> Iterator[Event]:
+        log = _chat(path, file)
+        rows = zip(log.ts_ms.tolist(), log.seq.tolist(), log.user, log.meaning.tolist(), strict=True)
+        for ts, seq, user, number in rows:
+            who = {"event_id": f"{_day(ts)}-{seq}", "tenant": tenant, "user_id": user, "ts": ts}
+            act, what = log.meanings[number]
+            if act == "usage":
+                yield Usage(**who, feature=what)
+            else:
+                yield Login(**who, channel=what, action="login" if act == "login" else "logout")
+
+    return events
 
 
 def _udacity(path: Path, file: pq.ParquetFile) -> Iterator[Event]:
@@ -75,13 +133,14 @@ def _udacity(path: Path, file: pq.ParquetFile) -> Iterator[Event]:
                 )
 
 
-WHATWG = Dataset(columns=("ts", "seq", "user", "kind"), events=_whatwg)
+WHATWG = Dataset(columns=("ts", "seq", "user", "kind"), events=_chat_events("whatwg"), log=_chat)
+MESSAGES = Dataset(columns=("ts", "seq", "user"), events=_chat_events("messages"), log=_chat)
 UDACITY = Dataset(
     columns=("account_key", "utc_date", "total_minutes_visited", "lessons_completed", "projects_completed"),
     events=_udacity,
 )
-DATASETS = {"whatwg": WHATWG, "udacity": UDACITY}
-"""The datasets by name; the name is the tenant's too."""
+DATASETS = {"whatwg": WHATWG, "messages": MESSAGES, "udacity": UDACITY}
+"""The datasets by name, the one with more columns first; the name is the tenant's too."""
 
 
 def _day(ts_ms: int) -> str:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from schemas.codec import encode
 from schemas.errors import InputError
-from streams.datasets.adapters import DATASETS, Dataset
+from streams.datasets.adapters import DATASETS, Columns, Dataset
 
 EVENT_COLUMNS = ("event_id", "tenant", "user_id", "ts", "kind")
 _PARQUET_MAGIC = b"PAR1"
@@ -48,6 +48,25 @@ def read_events(path: Path, dataset: str | None = None) -> Iterator[bytes]:
     if dataset is not None:
         raise InputError(f"{path} is not a Parquet file, and the dataset {dataset} is read from Parquet only")
     return _lines(path)
+
+
+def read_columns(path: Path) -> Columns:
+    """The log of a chat in `path` as columns, which say the same as its events.
+
+    Raises:
+        InputError: the file cannot be read or has other columns, or a column has a value that cannot become
+            an event.
+    """
+    try:
+        file = pq.ParquetFile(path)
+        adapter = _adapter(path, set(file.schema_arrow.names), None)
+        if adapter.log is None:
+            raise InputError(
+                f"{path} is no log of a chat: expected the columns ts, seq, user and, if known, kind"
+            )
+        return adapter.log(path, file)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"cannot read {path}: {error}") from error
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -1,0 +1,133 @@
+"""The churn model at work: signals in, probability and the reasons for it out.
+
+A version is a folder: `model.onnx` gives the log-odds, `calibration.json` makes a probability of them, and
+`model.txt`, the same trees in LightGBM's own form, gives each signal's exact effect (TreeSHAP).
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from inference.tritonserver import MODEL_REPOSITORY
+from schemas.errors import UnavailableError
+
+MODEL = "risk"
+ONNX, TREES, CALIBRATION = "model.onnx", "model.txt", "calibration.json"
+
+
+class Calibration(Struct, frozen=True, kw_only=True):
+    """What makes a probability of the trees' log-odds: 1 / (1 + exp(-(slope × log-odds + intercept))).
+
+    `names` are the model's columns. `balanced_threshold` is, for each task, the probability that parts
+    those who leave from those who stay best, both counting alike. Platt, Probabilistic outputs for support
+    vector machines (1999).
+    """
+
+    names: tuple[str, ...]
+    slope: float
+    intercept: float
+    balanced_threshold: dict[str, float]
+
+
+class Effect(NamedTuple):
+    """What one signal did to one estimate: its value, and its effect in log-odds, above 0 for more risk."""
+
+    name: str
+    value: float
+    effect: float
+
+
+class Risk:
+    """The model in `folder`. `load` is the way to one."""
+
+    def __init__(self, folder: Path, session: Any, calibration: Calibration) -> None:
+        self.version = folder.name
+        self.calibration = calibration
+        self._folder = folder
+        self._session = session
+
+    def log_odds(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The log-odds before calibration of `rows`, shape [rows, signals]."""
+        answer = self._session.run(None, {"signals": np.ascontiguousarray(rows, dtype=np.float32)})[0]
+        return np.asarray(answer, dtype=np.float64).reshape(len(rows))
+
+    def probability(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The probability that the user leaves, of each of `rows`, shape [rows, signals]."""
+        return sigmoid(self.calibration.slope * self.log_odds(rows) + self.calibration.intercept)
+
+    def contributions(self, row: NDArray[np.float32]) -> tuple[Effect, ...]:
+        """Each signal's effect on the estimate for `row`, shape [signals], the strongest first.
+
+        With the estimate's base, which belongs to no signal, they sum to the calibrated log-odds. Lundberg
+        et al., From local explanations to global understanding with explainable AI for trees (2020).
+        """
+        exact = (
+            self._trees.predict(row.reshape(1, -1), pred_contrib=True, num_threads=1)[0][:-1]
+            * self.calibration.slope
+        )
+        order = np.argsort(-np.abs(exact), kind="stable")
+        return tuple(Effect(self.calibration.names[i], float(row[i]), float(exact[i])) for i in order)
+
+    @cached_property
+    def _trees(self) -> Any:
+        import lightgbm  # takes a second to import, and only who asks for reasons needs it
+
+        return lightgbm.Booster(model_file=self._folder / TREES)
+
+
+def load(folder: Path, names: tuple[str, ...]) -> Risk:
+    """The model in `folder`, made for the signals `names`.
+
+    Raises:
+        UnavailableError: a file is missing or broken, or the model was made for other signals.
+    """
+    import onnxruntime
+
+    try:
+        calibration = msgspec.json.decode((folder / CALIBRATION).read_bytes(), type=Calibration)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        session = onnxruntime.InferenceSession(folder / ONNX, options, providers=["CPUExecutionProvider"])
+        if not (folder / TREES).is_file():
+            raise FileNotFoundError(f"no {TREES}")
+    except Exception as error:
+        raise UnavailableError(f"no churn model in {folder}: {error}") from error
+    if calibration.names != names:
+        raise UnavailableError(
+            f"the churn model in {folder} was made for other signals: train it again, or take the version that"
+            f" belongs to this release ({_difference(calibration.names, names)})"
+        )
+    return Risk(folder, session, calibration)
+
+
+def promoted_folder() -> Path:
+    """The folder of the version that serves: the one with the highest number.
+
+    Raises:
+        UnavailableError: there is none.
+    """
+    versions = [path for path in (MODEL_REPOSITORY / MODEL).glob("*") if path.name.isdigit()]
+    if not versions:
+        raise UnavailableError(
+            f"no churn model in {MODEL_REPOSITORY / MODEL}: train one with  holdfast train risk"
+        )
+    return max(versions, key=lambda path: int(path.name))
+
+
+def sigmoid(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log-odds as probabilities.
+
+    >>> sigmoid(np.array([0.0, -1000.0])).tolist()
+    [0.5, 0.0]
+    """
+    return np.exp(-np.logaddexp(0.0, -log_odds))
+
+
+def _difference(its: tuple[str, ...], ours: tuple[str, ...]) -> str:
+    odd = sorted(set(its) ^ set(ours))
+    return f"differing: {', '.join(odd[:3])}" if odd else "in another order"

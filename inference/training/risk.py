@@ -1,0 +1,132 @@
+"""How the churn model is made: boosted trees, calibrated on users that they have not seen, and exported."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lightgbm
+import msgspec
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from inference.binary import Binary
+from inference.risk import CALIBRATION, ONNX, TREES, Calibration, sigmoid
+from inference.training.trees import in_single_precision, onnx_of
+
+FOLDS = 5
+SEED = 1
+TREES_MANY = 300
+HARD_WEIGHT = 2.0
+"""What a row of the hard task counts, beside 1 for the others: it is the one that matters."""
+PARAMETERS = {
+    "objective": "binary",
+    "learning_rate": 0.03,
+    "num_leaves": 15,
+    "min_child_samples": 200,
+    "feature_fraction": 0.5,
+    "bagging_fraction": 0.7,
+    "bagging_freq": 1,
+    "lambda_l2": 10.0,
+    "seed": SEED,
+    "num_threads": 1,
+    "deterministic": True,
+    "force_row_wise": True,
+    "verbose": -1,
+}
+
+
+class Examples(NamedTuple):
+    """What is learned from, one row a user and cut-off.
+
+    `signals` has shape [rows, signals]; `user` numbers the users of all logs through; `churned` is the
+    answer, and `is_hard` tells the rows of the hard task.
+    """
+
+    signals: NDArray[np.float32]
+    user: NDArray[np.int64]
+    tau_ms: NDArray[np.int64]
+    churned: NDArray[np.bool_]
+    is_hard: NDArray[np.bool_]
+
+    def where(self, mask: NDArray[np.bool_]) -> "Examples":
+        """The rows of `mask`."""
+        return Examples(*(column[mask] for column in self))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of all columns."""
+        digest = hashlib.sha256()
+        for column in self:
+            digest.update(np.ascontiguousarray(column).tobytes())
+        return digest.hexdigest()
+
+
+class Model(NamedTuple):
+    """The trees, and what makes probabilities of what they say."""
+
+    booster: lightgbm.Booster
+    calibration: Calibration
+
+    def probability(self, signals: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The probability to leave, of each row."""
+        log_odds = self.booster.predict(signals, raw_score=True)
+        return sigmoid(self.calibration.slope * log_odds + self.calibration.intercept)
+
+
+def fit(examples: Examples, names: Sequence[str]) -> Model:
+    """The model of `examples`, calibrated by log-odds for users that were held out. One seed, one result."""
+    held_out = np.zeros(len(examples.user))
+    for mask in folds(examples.user, FOLDS):
+        held_out[mask] = boost(examples.where(~mask)).predict(examples.signals[mask], raw_score=True)
+    platt = LogisticRegression(C=np.inf).fit(held_out[:, None], examples.churned)
+    slope, intercept = float(platt.coef_[0, 0]), float(platt.intercept_[0])
+    probability = sigmoid(slope * held_out + intercept)
+    calibration = Calibration(
+        names=tuple(names),
+        slope=slope,
+        intercept=intercept,
+        balanced_threshold={
+            "broad": _balanced_threshold(examples.churned, probability),
+            "hard": _balanced_threshold(examples.churned[examples.is_hard], probability[examples.is_hard]),
+        },
+    )
+    return Model(boost(examples), calibration)
+
+
+def boost(examples: Examples, rounds: int = TREES_MANY, **parameters: Any) -> lightgbm.Booster:
+    """The trees of `examples`, with thresholds that ONNX can hold."""
+    weight = np.where(examples.is_hard, HARD_WEIGHT, 1.0)
+    data = lightgbm.Dataset(examples.signals, examples.churned, weight=weight)
+    trained = lightgbm.train(PARAMETERS | parameters, data, rounds)
+    return in_single_precision(trained)
+
+
+def folds(user: NDArray[np.int64], many: int) -> Iterator[NDArray[np.bool_]]:
+    """Masks that part the rows into `many`, all of a user's in one."""
+    users, number = np.unique(user, return_inverse=True)
+    fold = np.random.default_rng(SEED).permutation(len(users)) % many
+    for one in range(many):
+        yield fold[number] == one
+
+
+def save(folder: Path, model: Model) -> None:
+    """Writes the model's three files to `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = model.booster.model_to_string()
+    (folder / TREES).write_text(text, encoding="utf-8")
+    (folder / CALIBRATION).write_bytes(msgspec.json.format(msgspec.json.encode(model.calibration)) + b"\n")
+    onnx.save(onnx_of(model.booster), folder / ONNX)
+
+
+def _balanced_threshold(truth: NDArray[np.bool_], probability: NDArray[np.float64]) -> float:
+    """The probability from which on a yes is told, for the best mean of both answers' shares told right."""
+    candidates = np.quantile(probability, np.linspace(0.01, 0.99, 99))
+
+    def worth(threshold: float) -> float:
+        judged = Binary(truth, probability, balanced_threshold=threshold)
+        return judged.balanced_accuracy(judged.ones)
+
+    return float(max(candidates, key=worth))

@@ -1,0 +1,71 @@
+"""`holdfast evaluate risk`: how well the churn model foresees who leaves, on a log of your own."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from inference.risk import load, promoted_folder
+from operators.signals import NAMES
+from streams.commands.output import AsJson, day, out, print_json
+from streams.risk.log import read_log
+from streams.risk.protocol import LEAD_H, Task
+from streams.risk.scoring import figures, score, write_predictions
+
+MAX_LEAD_H = 30 * 24
+
+
+def risk(
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data", metavar="FILE", help="A chat's log: Parquet of ts, seq, user and, if known, kind."
+        ),
+    ],
+    task: Annotated[
+        Task, typer.Option("--task", help="Judge everyone who is active, or those who seem to be well.")
+    ] = Task.BROAD,
+    lead_h: Annotated[
+        int, typer.Option("--lead-h", min=0, max=MAX_LEAD_H, help="How many hours ahead of the 30 days.")
+    ] = LEAD_H,
+    predictions: Annotated[
+        Path | None,
+        typer.Option("--predictions", metavar="OUT", help="Parquet to write: user, tau, probability."),
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", help="Folder of a version; the promoted one if none.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score a log at weekly cut-offs with the promoted churn model, and say how right it was.
+
+    A user churned at a cut-off when no event followed in 30 days. The probability is that of LEAD_H hours
+    before the cut-off, from the 30 days up to then. `broad` judges every user who was active in them, `hard`
+    those with at least 3 active days, one of them in the last 7. Intervals are of 95 %, users drawn.
+
+    Example: holdfast evaluate risk --data log.parquet --task hard --predictions out.parquet
+    """
+    log = read_log(data)
+    chosen = load(model or promoted_folder(), NAMES)
+    scored = score(chosen, log, task, lead_h)
+    if predictions is not None:
+        write_predictions(predictions, scored)
+    found = figures(scored, chosen.calibration.balanced_threshold[task])
+    facts = {"task": task.value, "lead_h": lead_h, "model": "risk", "version": chosen.version}
+    if as_json:
+        flat = {name: value["value"] if isinstance(value, dict) else value for name, value in found.items()}
+        ci = {name: value["ci"] for name, value in found.items() if isinstance(value, dict)}
+        print_json(facts | flat | {"ci": ci})
+        return
+    table = Table("figure", "value", "95 %")
+    for name, value in found.items():
+        if isinstance(value, dict):
+            table.add_row(name, f"{value['value']:.3f}", " … ".join(f"{bound:.3f}" for bound in value["ci"]))
+    out.print(table)
+    dropped = found["dropped"]
+    out.print(
+        f"{found['n']:,} rows of {found['users']:,} users at {found['cutoffs']} weekly cut-offs,"
+        f" {lead_h} h ahead, {task.value}, version {chosen.version}; {len(dropped)} cut-offs were dropped for holes in the log"
+        + (f", {day(dropped[0])[:10]} … {day(dropped[-1])[:10]}" if dropped else "")
+    )

@@ -1,0 +1,112 @@
+"""When users are judged, and whether they left: the protocol of every figure about churn.
+
+The churn probability for `tau` is that of no event in (tau, tau + 30 days], judged a lead time earlier: as
+of t = tau - lead, from the events of (t - 30 days, t] alone. `tau` is a midnight (UTC) each week.
+
+A log has holes, in which nobody seems active. A `tau` is dropped where more than two days of the whole log
+are missing in the label's window or in the 33 days before it, and where the log ends before the label does.
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.signals import DAY_MS, DAYS, SPAN_MS
+from schemas.errors import InputError
+from streams.risk.log import Cuts, Log, edges
+
+DAYS_BEFORE = 33
+"""Days before `tau` that must be whole: those of the window, and 72 h of lead."""
+MISSING_DAYS = 2
+WEEK_DAYS = 7
+HARD_DAYS = 3
+LEAD_H = 72
+HOUR_MS = DAY_MS // 24
+
+
+class Task(StrEnum):
+    """Whom to judge: of those with an active day in the window everyone, or those who seem to be well."""
+
+    BROAD = "broad"
+    HARD = "hard"
+    """At least three active days, and active in the last seven days of the window."""
+
+
+class Cutoffs(NamedTuple):
+    """The moments at which a log's users can be judged, epoch ms, and those that were dropped for holes."""
+
+    tau_ms: NDArray[np.int64]
+    dropped_ms: NDArray[np.int64]
+
+
+class Sample(NamedTuple):
+    """Users at cut-offs, one a row: the cut, `tau`, whether they left, whether they are of the hard task."""
+
+    cuts: Cuts
+    tau_ms: NDArray[np.int64]
+    churned: NDArray[np.bool_]
+    is_hard: NDArray[np.bool_]
+
+    def of(self, task: Task) -> "Sample":
+        """The rows that `task` asks for."""
+        return self if task is Task.BROAD else self.where(self.is_hard)
+
+    def where(self, mask: NDArray[np.bool_]) -> "Sample":
+        """The rows of `mask`."""
+        cuts = Cuts(*(column[mask] for column in self.cuts))
+        return Sample(cuts, self.tau_ms[mask], self.churned[mask], self.is_hard[mask])
+
+
+def cutoffs(log: Log, every_days: int = WEEK_DAYS) -> Cutoffs:
+    """The cut-offs of `log`, `every_days` apart.
+
+    Raises:
+        InputError: none is left; the text says why.
+    """
+    day = log.sequence.ts_ms // DAY_MS
+    first, last_ms = int(day.min()), int(log.sequence.ts_ms.max())
+    present = np.zeros(int(day.max()) - first + 1, dtype=np.int64)
+    present[np.unique(day) - first] = 1
+    upto = np.append(0, np.cumsum(present))
+    tau = np.arange(DAYS_BEFORE, len(present), every_days)
+    tau = tau[(first + tau + DAYS) * DAY_MS <= last_ms]
+    if not len(tau):
+        raise InputError(
+            f"the log is too short: it spans {len(present)} days, and {DAYS_BEFORE} before a cut-off"
+            f" and {DAYS} after it are needed"
+        )
+    missing_before = DAYS_BEFORE - (upto[tau] - upto[tau - DAYS_BEFORE])
+    missing_after = DAYS - (upto[tau + DAYS] - upto[tau])
+    whole = (missing_before <= MISSING_DAYS) & (missing_after <= MISSING_DAYS)
+    tau_ms = (first + tau) * DAY_MS
+    if not whole.any():
+        raise InputError(
+            f"the log has too many holes: all {len(tau)} cut-offs have more than {MISSING_DAYS} days"
+            " without any event around them"
+        )
+    return Cutoffs(tau_ms[whole], tau_ms[~whole])
+
+
+def sample(log: Log, tau_ms: NDArray[np.int64], lead_h: int = LEAD_H) -> Sample:
+    """Every user with an event in the window, at each `tau`."""
+    users = len(log.users)
+    everyone = np.tile(np.arange(users), len(tau_ms))
+    tau = np.repeat(tau_ms, users)
+    cuts = Cuts(everyone, tau - lead_h * HOUR_MS)
+    begin, end = edges(log, cuts)
+    some = end > begin
+    cuts, tau, begin, end = Cuts(*(column[some] for column in cuts)), tau[some], begin[some], end[some]
+    after, until = edges(log, Cuts(cuts.user, tau + SPAN_MS))
+    row = np.repeat(np.arange(len(tau)), end - begin)
+    at = np.arange(len(row)) - np.repeat(np.cumsum(end - begin) - (end - begin) - begin, end - begin)
+    day = (cuts.as_of_ms[row] - log.sequence.ts_ms[at]) // DAY_MS
+    days = np.zeros((len(tau), DAYS), dtype=np.bool_)
+    days[row, day] = True
+    return Sample(
+        cuts=cuts,
+        tau_ms=tau,
+        churned=until == after,
+        is_hard=(days.sum(axis=1) >= HARD_DAYS) & days[:, :WEEK_DAYS].any(axis=1),
+    )

@@ -1,0 +1,130 @@
+"""Trains the churn model from logs, and measures it on users and times that it has not seen.
+
+The figures are of models made the same way: three times a third of the users is held out, the model is made
+of the other users up to 60 % of the log's time, and asked about the held-out users after that. The model
+that is shipped is made of everything.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.binary import Binary
+from inference.training import risk_card
+from inference.training.risk import Examples, Model, fit, folds, save
+from inference.training.surrogate import Surrogate
+from operators.signals import NAMES, SPAN_MS
+from streams.risk.log import Log, read_log, signals_at
+from streams.risk.protocol import LEAD_H, cutoffs, sample
+from streams.risk.scoring import THRESHOLD
+
+EARLIER = 0.6
+"""The share of a log's cut-offs that the held-out figures are trained on."""
+HELD_OUT_FOLDS = 3
+Report = Callable[[str], None]
+
+
+def examples_of(log: Log, lead_h: int = LEAD_H) -> Examples:
+    """All users of `log` at all of its cut-offs."""
+    found = sample(log, cutoffs(log).tau_ms, lead_h)
+    return Examples(
+        signals=signals_at(log, found.cuts),
+        user=found.cuts.user.astype(np.int64),
+        tau_ms=found.tau_ms,
+        churned=found.churned,
+        is_hard=found.is_hard,
+    )
+
+
+def together(parts: Sequence[Examples]) -> Examples:
+    """The examples of several logs; users of different logs are different users."""
+    shift = np.cumsum([0, *(int(part.user.max()) + 1 for part in parts[:-1])])
+    shifted = [part._replace(user=part.user + by) for part, by in zip(parts, shift, strict=True)]
+    return Examples(*(np.concatenate(columns) for columns in zip(*shifted, strict=True)))
+
+
+Make = Callable[[Examples], Callable[[NDArray[np.float32]], NDArray[np.float64]]]
+"""Learns from examples, and gives what tells the probabilities for signals."""
+
+
+def held_out(examples: Examples, make: Make) -> tuple[Examples, NDArray[np.float64]]:
+    """The rows of unseen users at later times, and what models that had seen neither say of them."""
+    moments = np.unique(examples.tau_ms)
+    border_ms = int(moments[int(len(moments) * EARLIER)])
+    seen = examples.tau_ms + SPAN_MS <= border_ms
+    later = examples.tau_ms >= border_ms
+    probability = np.full(len(later), np.nan)
+    for unseen in folds(examples.user, HELD_OUT_FOLDS):
+        answer = make(examples.where(seen & ~unseen))
+        probability[later & unseen] = answer(examples.signals[later & unseen])
+    return examples.where(later), probability[later]
+
+
+def judged(rows: Examples, probability: NDArray[np.float64], model: Model, draws: int) -> dict[str, Any]:
+    """The figures of both tasks."""
+    masks = {"broad": np.ones(len(rows.user), dtype=np.bool_), "hard": rows.is_hard}
+    found = {}
+    for task, mask in masks.items():
+        of_task = Binary(
+            rows.churned[mask],
+            probability[mask],
+            threshold=THRESHOLD,
+            balanced_threshold=model.calibration.balanced_threshold[task],
+        )
+        found[task] = of_task.figures(rows.user[mask], draws) | {"n": int(mask.sum())}
+    return found
+
+
+def make_model(examples: Examples) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
+    """The recipe that is shipped."""
+    return fit(examples, NAMES).probability
+
+
+def train(paths: Sequence[Path], folder: Path, *, draws: int, report: Report) -> dict[str, Any]:
+    """Makes the model of the logs in `paths`, writes it to `folder` with its metrics, and returns these.
+
+    Raises:
+        InputError: a log cannot be read, is too short or has too many holes.
+    """
+    parts = {}
+    for path in paths:
+        report(f"signals of {path.name}")
+        parts[path.stem] = examples_of(read_log(path))
+    everything = together(list(parts.values()))
+    report(f"the model, of {len(everything.user):,} rows")
+    model = fit(everything, NAMES)
+    save(folder, model)
+    figures, fidelity = {}, {}
+    for name, part in parts.items():
+        report(f"held-out users and time of {name}")
+        rows, probability = held_out(part, make_model)
+        figures[name] = judged(rows, probability, model, draws)
+        if not fidelity:
+            fidelity = _surrogate(folder, everything, model)
+    first = next(iter(figures.values()))
+    metrics = {
+        "data": {
+            "fingerprint": everything.fingerprint,
+            "rows": len(everything.user),
+            "users": len(np.unique(everything.user)),
+            "from_ms": int(everything.tau_ms.min()),
+            "until_ms": int(everything.tau_ms.max()),
+        },
+        "held_out": figures,
+        "surrogate": fidelity,
+        "promotion": {f"auc_{task}": first[task]["auc"]["value"] for task in ("hard", "broad")},
+    }
+    risk_card.write(folder, metrics, model.calibration, model.booster.num_trees(), LEAD_H)
+    return metrics
+
+
+def _surrogate(folder: Path, examples: Examples, model: Model) -> Mapping[str, float]:
+    """Fits the small tree to the model, and says how like it is on users that it was not fitted to."""
+    unseen = next(folds(examples.user, HELD_OUT_FOLDS))
+    probability = model.probability(examples.signals)
+    small = Surrogate(examples.signals[~unseen], probability[~unseen])
+    small.save(folder, NAMES)
+    return small.fidelity(examples.signals[unseen], probability[unseen], THRESHOLD)
