@@ -43,8 +43,8 @@ class Binary:
     def _steps(self, weights: Weights) -> tuple[Weights, Weights]:
         """Weight of yes and of no at each probability, the highest first."""
         many = len(self._values)
-        yes = np.bincount(self._place, weights=weights * self.truth, minlength=many)
-        every = np.bincount(self._place, weights=weights, minlength=many)
+        yes: Weights = np.bincount(self._place, weights * self.truth, many).astype(np.float64)
+        every: Weights = np.bincount(self._place, weights, many).astype(np.float64)
         return yes, every - yes
 
     def auc(self, weights: Weights) -> float:

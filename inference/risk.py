@@ -99,8 +99,8 @@ def load(folder: Path, names: tuple[str, ...]) -> Risk:
         raise UnavailableError(f"no churn model in {folder}: {error}") from error
     if calibration.names != names:
         raise UnavailableError(
-            f"the churn model in {folder} was made for other signals: train it again, or take the version that"
-            f" belongs to this release ({_difference(calibration.names, names)})"
+            f"the churn model in {folder} was made for other signals, {_difference(calibration.names, names)}:"
+            " train it again, or take the version of this release"
         )
     return Risk(folder, session, calibration)
 
@@ -125,7 +125,7 @@ def sigmoid(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
     >>> sigmoid(np.array([0.0, -1000.0])).tolist()
     [0.5, 0.0]
     """
-    return np.exp(-np.logaddexp(0.0, -log_odds))
+    return np.asarray(np.exp(-np.logaddexp(0.0, -log_odds)))
 
 
 def _difference(its: tuple[str, ...], ours: tuple[str, ...]) -> str:

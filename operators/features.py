@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-import msgspec
 from msgspec import Meta, Struct
 
+from operators.distinct import distinct
 from schemas.events import Account, Event, Login, Support, Usage
 from schemas.vocabulary import Reason
 
@@ -111,7 +111,7 @@ def compute(
     >>> reason_of(features)
     <Reason.LOGIN_DROP: 'login_drop'>
     """
-    known = _distinct(events, as_of_ms)
+    known = distinct(event for event in events if 0 < as_of_ms - event.ts <= SPAN_MS)
     logins = [as_of_ms - e.ts for e in known if isinstance(e, Login) and e.action == "login"]
     active = [as_of_ms - e.ts for e in known if isinstance(e, Login | Usage)]
     support = [as_of_ms - e.ts for e in known if isinstance(e, Support)]
@@ -181,22 +181,6 @@ def reason_of(features: Features) -> Reason:
         if uses <= CLEAR_DROP:
             return Reason.USAGE_DROP
     return Reason.USAGE_DROP if features.activity <= CLEAR_DROP else Reason.STEADY
-
-
-def _distinct(events: Iterable[Event], as_of_ms: int) -> list[Event]:
-    """One event per id, within the 30 days. Of two that share an id, the choice is by content."""
-    chosen: dict[str, Event] = {}
-    for event in events:
-        if not 0 < as_of_ms - event.ts <= SPAN_MS:
-            continue
-        other = chosen.setdefault(event.event_id, event)
-        if other is not event and _order(event) < _order(other):
-            chosen[event.event_id] = event
-    return list(chosen.values())
-
-
-def _order(event: Event) -> tuple[int, bytes]:
-    return event.ts, msgspec.json.encode(event)
 
 
 def _count(ages_ms: list[int], after_ms: int, until_ms: int) -> int:

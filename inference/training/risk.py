@@ -53,7 +53,13 @@ class Examples(NamedTuple):
 
     def where(self, mask: NDArray[np.bool_]) -> "Examples":
         """The rows of `mask`."""
-        return Examples(*(column[mask] for column in self))
+        return Examples(
+            signals=self.signals[mask],
+            user=self.user[mask],
+            tau_ms=self.tau_ms[mask],
+            churned=self.churned[mask],
+            is_hard=self.is_hard[mask],
+        )
 
     @property
     def fingerprint(self) -> str:
@@ -72,7 +78,7 @@ class Model(NamedTuple):
 
     def probability(self, signals: NDArray[np.float32]) -> NDArray[np.float64]:
         """The probability to leave, of each row."""
-        log_odds = self.booster.predict(signals, raw_score=True)
+        log_odds = np.asarray(self.booster.predict(signals, raw_score=True))
         return sigmoid(self.calibration.slope * log_odds + self.calibration.intercept)
 
 

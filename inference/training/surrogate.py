@@ -55,14 +55,14 @@ class Surrogate:
 
 
 def _split(tree: Any, node: int, names: tuple[str, ...]) -> Split:
-    facts = {
-        "probability": float(tree.value[node].item()),
-        "share": float(tree.n_node_samples[node] / tree.n_node_samples[0]),
-    }
+    leaf = Split(
+        probability=float(tree.value[node].item()),
+        share=float(tree.n_node_samples[node] / tree.n_node_samples[0]),
+    )
     if tree.children_left[node] < 0:
-        return Split(**facts)
-    return Split(
-        **facts,
+        return leaf
+    return msgspec.structs.replace(
+        leaf,
         signal=names[tree.feature[node]],
         threshold=float(tree.threshold[node]),
         below=_split(tree, tree.children_left[node], names),

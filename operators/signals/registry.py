@@ -4,6 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from operators.signals.windows import Numbers, Windows
 
 Compute = Callable[[Windows], Numbers]
@@ -60,6 +63,11 @@ def _enter(entry: Signal) -> None:
     SIGNALS[entry.name] = entry
 
 
-def share(part: Any, whole: Any) -> Any:
-    """`part` of `whole`; 0 where there is nothing."""
-    return part / (whole + (whole == 0))
+def share(part: Numbers, whole: Numbers) -> Numbers:
+    """`part` of `whole`, each of shape [rows]; 0 where there is nothing."""
+    return np.asarray(part / (whole + (whole == 0)))
+
+
+def sums(table: NDArray[Any]) -> Numbers:
+    """The sum of each row of a table, which comes out the same whatever other rows there are."""
+    return np.asarray(table.sum(axis=1), dtype=np.float64)

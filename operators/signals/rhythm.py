@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.signals.registry import each, share, signal
+from operators.signals.registry import each, share, signal, sums
 from operators.signals.windows import DAY_MS, DAYS, HOUR_MS, Numbers, Windows
 
 NIGHT_HOURS = 6
@@ -42,7 +42,8 @@ def known_for(w: Windows) -> Numbers:
 @signal("recency", "days")
 def span_of_activity(w: Windows) -> Numbers:
     """From the first to the last active day."""
-    return w.oldest_age_days(w.is_active) - np.minimum(w.quiet_days, w.oldest_age_days(w.is_active))
+    oldest = w.oldest_age_days(w.is_active)
+    return np.asarray(oldest - np.minimum(w.quiet_days, oldest))
 
 
 @signal("recency", "ratio")
@@ -75,37 +76,38 @@ def hour_gaps_longer_than_quiet(w: Windows) -> Numbers:
 @each("rhythm", "days", (1, 3, 7, 14, 30))
 def active_days(w: Windows, days: int) -> Numbers:
     """Active days in the last {days}."""
-    return w.days[:, :days].sum(axis=1).astype(np.float64)
+    return sums(w.days[:, :days])
 
 
 @each("rhythm", "hours", (1, 3, 7, 14, 30))
 def active_hours(w: Windows, days: int) -> Numbers:
     """Active hours in the last {days}."""
-    return w.hours_a_day[:, :days].sum(axis=1)
+    return sums(w.hours_a_day[:, :days])
 
 
 @signal("rhythm", "weeks")
 def active_weeks(w: Windows) -> Numbers:
     """Weeks of the last four with an active day."""
-    return w.days[:, :28].reshape(w.rows, 4, 7).any(axis=2).sum(axis=1).astype(np.float64)
+    return sums(w.days[:, :28].reshape(w.rows, 4, 7).any(axis=2))
 
 
 @signal("rhythm", "days")
 def active_days_worst_week(w: Windows) -> Numbers:
     """Fewest active days in a week of the last four."""
-    return w.days[:, :28].reshape(w.rows, 4, 7).sum(axis=2).min(axis=1).astype(np.float64)
+    weeks = w.days[:, :28].reshape(w.rows, 4, 7).sum(axis=2)
+    return np.asarray(weeks.min(axis=1), dtype=np.float64)
 
 
 @signal("rhythm", "hours")
 def hours_an_active_day(w: Windows) -> Numbers:
     """Active hours an active day."""
-    return share(w.hours_a_day.sum(axis=1), w.days.sum(axis=1))
+    return share(sums(w.hours_a_day), sums(w.days))
 
 
 @signal("rhythm", "hours")
 def spread_of_hours_a_day(w: Windows) -> Numbers:
     """Standard deviation of the active hours a day."""
-    return w.hours_a_day.std(axis=1)
+    return np.asarray(w.hours_a_day.std(axis=1))
 
 
 @signal("rhythm", "days")
@@ -148,7 +150,7 @@ def long_hour_gap(w: Windows) -> Numbers:
 def streak(w: Windows) -> Numbers:
     """Active days without a break, up to now or yesterday."""
     counted = np.where(w.days[:, :1], w.days, np.roll(w.days, -1, axis=1) & _not_last(DAYS))
-    return np.cumprod(counted, axis=1).sum(axis=1).astype(np.float64)
+    return sums(np.cumprod(counted, axis=1))
 
 
 @signal("rhythm", "days")
@@ -165,20 +167,20 @@ def longest_streak(w: Windows) -> Numbers:
 @signal("rhythm", "share")
 def weekly_regularity(w: Windows) -> Numbers:
     """Active days that were active a week before too."""
-    return share((w.days[:, :-7] & w.days[:, 7:]).sum(axis=1), w.days[:, :-7].sum(axis=1))
+    return share(sums(w.days[:, :-7] & w.days[:, 7:]), sums(w.days[:, :-7]))
 
 
 @signal("rhythm", "share")
 def daily_regularity(w: Windows) -> Numbers:
     """Active hours that were active a day before too."""
-    return share((w.hours[:, :-24] & w.hours[:, 24:]).sum(axis=1), w.hours[:, :-24].sum(axis=1))
+    return share(sums(w.hours[:, :-24] & w.hours[:, 24:]), sums(w.hours[:, :-24]))
 
 
 @signal("rhythm", "share")
 def weekend_share(w: Windows) -> Numbers:
     """Active days that are a Saturday or Sunday, UTC, by their end."""
     weekday = (w.as_of_ms[:, None] // DAY_MS - np.arange(DAYS)[None, :] + 3) % 7
-    return share((w.days & (weekday >= 5)).sum(axis=1), w.days.sum(axis=1))
+    return share(sums(w.days & (weekday >= 5)), sums(w.days))
 
 
 # Trend.
@@ -187,43 +189,43 @@ def weekend_share(w: Windows) -> Numbers:
 @each("trend", "days", (2, 5, 12))
 def faded_days(w: Windows, days: int) -> Numbers:
     """Active days with half the weight every {days}."""
-    return w.days @ _fading(days)
+    return sums(w.days * _fading(days))
 
 
 @each("trend", "hours", (2, 5, 12))
 def faded_hours(w: Windows, days: int) -> Numbers:
     """Active hours with half the weight every {days}."""
-    return w.hours_a_day @ _fading(days)
+    return sums(w.hours_a_day * _fading(days))
 
 
 @signal("trend", "ratio")
 def days_to_usual(w: Windows) -> Numbers:
     """Active days a day in the last week against the 23 days before."""
-    return _ratio(w.days[:, :7].mean(axis=1), w.days[:, 7:].mean(axis=1))
+    return _ratio(sums(w.days[:, :7]) / 7, sums(w.days[:, 7:]) / 23)
 
 
 @signal("trend", "ratio")
 def hours_to_usual(w: Windows) -> Numbers:
     """Active hours a day in the last week against the 23 days before."""
-    return _ratio(w.hours_a_day[:, :7].mean(axis=1), w.hours_a_day[:, 7:].mean(axis=1))
+    return _ratio(sums(w.hours_a_day[:, :7]) / 7, sums(w.hours_a_day[:, 7:]) / 23)
 
 
 @signal("trend", "ratio")
 def days_to_usual_3d(w: Windows) -> Numbers:
     """Active days a day in the last 3 days against the 27 days before."""
-    return _ratio(w.days[:, :3].mean(axis=1), w.days[:, 3:].mean(axis=1))
+    return _ratio(sums(w.days[:, :3]) / 3, sums(w.days[:, 3:]) / 27)
 
 
 @signal("trend", "days")
 def days_gained(w: Windows) -> Numbers:
     """Active days of the last week less those of the week before."""
-    return w.days[:, :7].sum(axis=1) - w.days[:, 7:14].sum(axis=1).astype(np.float64)
+    return sums(w.days[:, :7]) - sums(w.days[:, 7:14])
 
 
 @signal("trend", "share")
 def centre_of_activity(w: Windows) -> Numbers:
     """How much older than the middle of the 30 days the active days are, -1 to 1."""
-    middle = share(w.days @ np.arange(DAYS, dtype=np.float64), w.days.sum(axis=1))
+    middle = share(sums(w.days * np.arange(DAYS)), sums(w.days))
     return middle / ((DAYS - 1) / 2) - 1
 
 
@@ -233,15 +235,15 @@ def centre_of_activity(w: Windows) -> Numbers:
 @signal("day and night", "share")
 def night_share(w: Windows) -> Numbers:
     """Active hours from 0 to 6, UTC."""
-    return share(_by_hour(w, 0, DAYS)[:, :NIGHT_HOURS].sum(axis=1), w.hours_a_day.sum(axis=1))
+    return share(sums(_by_hour(w, 0, DAYS)[:, :NIGHT_HOURS]), sums(w.hours_a_day))
 
 
 @signal("day and night", "hours")
 def shift_of_hours(w: Windows) -> Numbers:
     """How far the middle of the active day moved, last week against before."""
     now, before = _by_hour(w, 0, 7), _by_hour(w, 7, DAYS)
-    turn = np.angle((now @ _CLOCK) * np.conj(before @ _CLOCK))
-    both = (now.sum(axis=1) > 0) & (before.sum(axis=1) > 0)
+    turn = np.angle(_on_clock(now) * np.conj(_on_clock(before)))
+    both = (sums(now) > 0) & (sums(before) > 0)
     return np.where(both, np.abs(turn) * 12 / np.pi, 0.0)
 
 
@@ -249,10 +251,15 @@ def shift_of_hours(w: Windows) -> Numbers:
 def gathering_of_hours(w: Windows) -> Numbers:
     """How much the active hours gather around one time of the day, 0 to 1."""
     hours = _by_hour(w, 0, DAYS)
-    return share(np.abs(hours @ _CLOCK), hours.sum(axis=1))
+    return share(np.abs(_on_clock(hours)), sums(hours))
 
 
 _CLOCK = np.exp(2j * np.pi * np.arange(24) / 24)
+
+
+def _on_clock(hours: Numbers) -> NDArray[np.complex128]:
+    """The sum of the hours as hands of a clock of 24 hours: its angle is their middle."""
+    return np.asarray((hours * _CLOCK).sum(axis=1))
 
 
 def _by_hour(w: Windows, after: int, until: int) -> Numbers:

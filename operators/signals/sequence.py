@@ -6,12 +6,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.distinct import distinct
 from schemas.events import Account, Event, Login, Support, Usage
 
 LOGIN, LOGOUT, USAGE, SUPPORT = range(4)
 """What `Sequence.kind` holds. At the same ms events stand in this order, whatever order they came in."""
 
 NO_FEATURE = -1
+_Row = tuple[int, int, int, int, bool, float]
 
 
 class Sequence(NamedTuple):
@@ -49,8 +51,8 @@ def sequence_of(
     """
     numbers: dict[tuple[type, str], int] = {}
     known = sentiments or {}
-    rows = []
-    for event in {event.event_id: event for event in events}.values():
+    rows: list[_Row] = []
+    for event in distinct(events):
         if isinstance(event, Login):
             kind = LOGIN if event.action == "login" else LOGOUT
             number = numbers.setdefault((Login, event.channel), len(numbers))
@@ -61,16 +63,22 @@ def sequence_of(
         elif isinstance(event, Support):
             mood = known.get(event.event_id, np.nan)
             rows.append((event.ts, SUPPORT, NO_FEATURE, 0, False, mood))
-    rows.sort(key=lambda row: row[:2])
-    ts_ms, kind, feature, duration_ms, failed, sentiment = zip(*rows, strict=True) if rows else ((),) * 6
+    rows.sort(key=_order)
+    columns = list(zip(*rows, strict=True)) or [()] * 6
     return Sequence(
-        ts_ms=np.array(ts_ms, dtype=np.int64),
-        kind=np.array(kind, dtype=np.int8),
-        feature=np.array(feature, dtype=np.int32),
-        duration_ms=np.array(duration_ms, dtype=np.int64),
-        failed=np.array(failed, dtype=np.bool_),
-        sentiment=np.array(sentiment, dtype=np.float32),
+        ts_ms=np.array(columns[0], dtype=np.int64),
+        kind=np.array(columns[1], dtype=np.int8),
+        feature=np.array(columns[2], dtype=np.int32),
+        duration_ms=np.array(columns[3], dtype=np.int64),
+        failed=np.array(columns[4], dtype=np.bool_),
+        sentiment=np.array(columns[5], dtype=np.float32),
         tenure_days=np.nan if account is None else float(account.tenure_days),
         account_ms=0 if account is None else account.ts,
         seats=np.nan if account is None else float(account.seats),
     )
+
+
+def _order(row: _Row) -> tuple[object, ...]:
+    """Whatever order rows came in, sums over them are taken in one order: all but the feature's number."""
+    ts_ms, kind, _, duration_ms, failed, sentiment = row
+    return ts_ms, kind, duration_ms, failed, np.nan_to_num(sentiment)

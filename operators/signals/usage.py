@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from operators.signals.registry import each, share, signal
+from operators.signals.registry import each, share, signal, sums
 from operators.signals.windows import BLIP_MS, DAY_MS, DAYS, Mask, Numbers, Rows, Windows
 
 FAVOURITE_USES = 5
@@ -36,7 +36,7 @@ def longest_session(w: Windows) -> Numbers:
 @signal("sessions", "events")
 def events_an_hour(w: Windows) -> Numbers:
     """Events an active hour."""
-    return share(w.count(w.is_active), w.hours_a_day.sum(axis=1))
+    return share(w.count(w.is_active), sums(w.hours_a_day))
 
 
 # Coming and going.
@@ -73,7 +73,8 @@ def state_for(w: Windows) -> Numbers:
 def time_logged_in(w: Windows) -> Numbers:
     """Time logged in, as far as logins and logouts tell, of the 30 days."""
     row, length = w.presence.stays
-    return (w.per_row(row, length) + np.where(state(w) > 0, state_for(w), 0)) / DAYS
+    open_stay: Numbers = np.where(state(w) > 0, state_for(w), 0.0)
+    return (w.per_row(row, length) + open_stay) / DAYS
 
 
 @signal("presence", "hours")
@@ -106,7 +107,7 @@ def longest_absence(w: Windows) -> Numbers:
 @signal("presence", "ratio")
 def away_to_longest_absence(w: Windows) -> Numbers:
     """Time since a logout that stands, against the longest absence; 0 if logged in."""
-    away = np.where(state(w) < 0, state_for(w), 0)
+    away: Numbers = np.where(state(w) < 0, state_for(w), 0.0)
     return away / (longest_absence(w) + 1)
 
 
@@ -146,7 +147,7 @@ def blips(w: Windows) -> Numbers:
 def idle_days(w: Windows) -> Numbers:
     """Active days with a login and without a use."""
     login_days = w.grid(w.is_login, DAY_MS)
-    return share((login_days & ~w.use_days).sum(axis=1), w.days.sum(axis=1))
+    return share(sums(login_days & ~w.use_days), sums(w.days))
 
 
 # Features.
@@ -161,7 +162,7 @@ def uses(w: Windows, days: int) -> Numbers:
 @each("features", "days", (7, 30))
 def use_days(w: Windows, days: int) -> Numbers:
     """Days with a use in the last {days}."""
-    return w.use_days[:, :days].sum(axis=1).astype(np.float64)
+    return sums(w.use_days[:, :days])
 
 
 @signal("features", "ratio")
@@ -173,7 +174,7 @@ def uses_to_usual(w: Windows) -> Numbers:
 @signal("features", "uses")
 def uses_a_use_day(w: Windows) -> Numbers:
     """Uses a day with a use."""
-    return share(w.count(w.is_use), w.use_days.sum(axis=1))
+    return share(w.count(w.is_use), sums(w.use_days))
 
 
 @signal("features", "minutes")
@@ -185,7 +186,7 @@ def minutes_7d(w: Windows) -> Numbers:
 @each("features", "features", (7, 30))
 def breadth(w: Windows, days: int) -> Numbers:
     """Different features used in the last {days}."""
-    return (_uses_by_feature(w, 0, days) > 0).sum(axis=1).astype(np.float64)
+    return sums(_uses_by_feature(w, 0, days) > 0)
 
 
 @signal("features", "share")
@@ -200,7 +201,7 @@ def favourite_lost(w: Windows) -> Numbers:
     before, now = _uses_by_feature(w, 7, DAYS), _uses_by_feature(w, 0, 7)
     most = before.max(axis=1, keepdims=True)
     kept = ((before == most) & (now > 0)).any(axis=1)
-    return ((most[:, 0] >= FAVOURITE_USES) & ~kept).astype(np.float64)
+    return np.asarray((most[:, 0] >= FAVOURITE_USES) & ~kept, dtype=np.float64)
 
 
 @signal("features", "uses")

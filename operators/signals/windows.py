@@ -54,22 +54,22 @@ class Windows:
     @cached_property
     def is_login(self) -> Mask:
         """Logins."""
-        return self.kind == LOGIN
+        return np.asarray(self.kind == LOGIN)
 
     @cached_property
     def is_logout(self) -> Mask:
         """Logouts."""
-        return self.kind == LOGOUT
+        return np.asarray(self.kind == LOGOUT)
 
     @cached_property
     def is_use(self) -> Mask:
         """Uses of a feature."""
-        return self.kind == USAGE
+        return np.asarray(self.kind == USAGE)
 
     @cached_property
     def is_support(self) -> Mask:
         """Messages to customer service."""
-        return self.kind == SUPPORT
+        return np.asarray(self.kind == SUPPORT)
 
     @cached_property
     def is_active(self) -> Mask:
@@ -122,7 +122,7 @@ class Windows:
     def hours_a_day(self) -> Numbers:
         """Active hours in each day, shape [rows, 30], the newest first."""
         counts = self.hours.reshape(self.rows, DAYS, 24).sum(axis=2)
-        return counts.astype(np.float64)
+        return np.asarray(counts, dtype=np.float64)
 
     @cached_property
     def days(self) -> Mask:
@@ -199,7 +199,7 @@ class Gaps:
         """Standard deviation; 0 where there are fewer than two."""
         square = np.bincount(self.row, weights=self.length**2, minlength=self._rows)
         mean = np.where(self.count > 0, self.mean, 0.0)
-        return np.sqrt(np.maximum(0, square / np.maximum(1, self.count) - mean**2))
+        return np.asarray(np.sqrt(np.maximum(0, square / np.maximum(1, self.count) - mean**2)))
 
     def quantile(self, share: float) -> Numbers:
         """The smallest gap that at least `share` of them do not exceed; 0 where there is none."""

@@ -97,13 +97,11 @@ def train(paths: Sequence[Path], folder: Path, *, draws: int, report: Report) ->
     report(f"the model, of {len(everything.user):,} rows")
     model = fit(everything, NAMES)
     save(folder, model)
-    figures, fidelity = {}, {}
+    figures: dict[str, Any] = {}
     for name, part in parts.items():
         report(f"held-out users and time of {name}")
         rows, probability = held_out(part, make_model)
         figures[name] = judged(rows, probability, model, draws)
-        if not fidelity:
-            fidelity = _surrogate(folder, everything, model)
     first = next(iter(figures.values()))
     metrics = {
         "data": {
@@ -114,7 +112,7 @@ def train(paths: Sequence[Path], folder: Path, *, draws: int, report: Report) ->
             "until_ms": int(everything.tau_ms.max()),
         },
         "held_out": figures,
-        "surrogate": fidelity,
+        "surrogate": _surrogate(folder, everything, model),
         "promotion": {f"auc_{task}": first[task]["auc"]["value"] for task in ("hard", "broad")},
     }
     risk_card.write(folder, metrics, model.calibration, model.booster.num_trees(), LEAD_H)

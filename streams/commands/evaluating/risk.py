@@ -63,9 +63,10 @@ def risk(
         if isinstance(value, dict):
             table.add_row(name, f"{value['value']:.3f}", " … ".join(f"{bound:.3f}" for bound in value["ci"]))
     out.print(table)
-    dropped = found["dropped"]
+    dropped = [day(ts_ms)[:10] for ts_ms in found["dropped"]]
     out.print(
-        f"{found['n']:,} rows of {found['users']:,} users at {found['cutoffs']} weekly cut-offs,"
-        f" {lead_h} h ahead, {task.value}, version {chosen.version}; {len(dropped)} cut-offs were dropped for holes in the log"
-        + (f", {day(dropped[0])[:10]} … {day(dropped[-1])[:10]}" if dropped else "")
+        f"{found['n']:,} rows of {found['users']:,} users at {found['cutoffs']} weekly cut-offs; {task.value},"
+        f" {lead_h} h ahead, version {chosen.version}"
     )
+    if dropped:
+        out.print(f"dropped, since the log has holes: {len(dropped)} from {dropped[0]} to {dropped[-1]}")
