@@ -99,7 +99,7 @@ def load(folder: Path, names: tuple[str, ...]) -> Risk:
         raise UnavailableError(f"no churn model in {folder}: {error}") from error
     if calibration.names != names:
         raise UnavailableError(
-            f"the churn model in {folder} was made for other signals, {_difference(calibration.names, names)}:"
+            f"the churn model in {folder} was made for others, {_difference(calibration.names, names)}:"
             " train it again, or take the version of this release"
         )
     return Risk(folder, session, calibration)

@@ -106,13 +106,21 @@ def test_whatwg_joins_are_logins_and_messages_usage_in_the_order_of_time(tmp_pat
         return {"event_id": event_id, "tenant": "whatwg", "user_id": user, "ts": ts}
 
     assert events_of(whatwg(tmp_path / "w.parquet")) == [
-        Login(**who("a", "2006-11-30-1"), channel="irc"),
-        Login(**who("a", "2006-11-30-2"), channel="irc", action="logout"),
+        Login(**who("a", "2006-11-30-1"), channel="room"),
+        Login(**who("a", "2006-11-30-2"), channel="room", action="logout"),
         Usage(**who("b", "2006-11-30-3"), feature="nick"),
-        Login(**who("b", "2006-11-30-4"), channel="irc", action="logout"),
+        Login(**who("b", "2006-11-30-4"), channel="server", action="logout"),
         Usage(**who("a", "2006-12-01-6"), feature="action"),
         Usage(**who("b", "2006-12-01-7"), feature="message"),
     ]
+
+
+def test_a_chat_of_messages_alone_is_usage(tmp_path: Path) -> None:
+    found = events_of(whatwg(tmp_path / "w.parquet", kind=None))
+    assert len(found) == 6
+    for event in found:
+        assert isinstance(event, Usage)
+        assert (event.tenant, event.feature) == ("messages", "message")
 
 
 def udacity(path: Path, **changes: Any) -> Path:
@@ -153,7 +161,7 @@ def test_ids_are_made_from_the_rows_alone(tmp_path: Path) -> None:
 
 def test_a_dataset_may_be_named(tmp_path: Path) -> None:
     path = whatwg(tmp_path / "w.parquet")
-    assert set(DATASETS) == {"whatwg", "udacity"}
+    assert set(DATASETS) == {"whatwg", "messages", "udacity"}
     assert events_of(path, "whatwg") == events_of(path)
 
 
@@ -181,7 +189,7 @@ def test_unknown_columns_and_datasets_are_named(tmp_path: Path) -> None:
         read_events(path)
     with pytest.raises(InputError, match=r"x\.parquet has no column seq, which the dataset whatwg needs"):
         read_events(path, "whatwg")
-    with pytest.raises(InputError, match="unknown dataset acme, expected one of whatwg, udacity"):
+    with pytest.raises(InputError, match="unknown dataset acme, expected one of whatwg, messages, udacity"):
         read_events(path, "acme")
     (tmp_path / "e.jsonl").write_bytes(b"{}")
     with pytest.raises(InputError, match="the dataset whatwg is read from Parquet only"):

@@ -65,8 +65,8 @@ def risk(
     out.print(table)
     dropped = [day(ts_ms)[:10] for ts_ms in found["dropped"]]
     out.print(
-        f"{found['n']:,} rows of {found['users']:,} users at {found['cutoffs']} weekly cut-offs; {task.value},"
-        f" {lead_h} h ahead, version {chosen.version}"
+        f"{found['n']:,} rows of {found['users']:,} users at {found['cutoffs']} weekly cut-offs;"
+        f" {task.value}, {lead_h} h ahead, version {chosen.version}"
     )
     if dropped:
         out.print(f"dropped, since the log has holes: {len(dropped)} from {dropped[0]} to {dropped[-1]}")
