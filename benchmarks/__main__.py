@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from benchmarks import capacity, gpu, latency, rollback, scale
+from benchmarks import capacity, gpu, latency, risk, rollback, scale
 from benchmarks.peers.command import peers
 from schemas.errors import HoldfastError
 from streams.commands.output import fail
@@ -27,6 +27,7 @@ app.command()(latency.latency)
 app.command()(capacity.capacity)
 app.command()(scale.scale)
 app.command()(gpu.gpu)
+app.command()(risk.risk)
 app.command()(rollback.rollback)
 app.command()(peers)
 

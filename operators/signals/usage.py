@@ -104,6 +104,24 @@ def longest_absence(w: Windows) -> Numbers:
     return _largest(w.rows, *w.presence.absences)
 
 
+@signal("presence", "share")
+def unmatched(w: Windows) -> Numbers:
+    """Logins after a login and logouts after a logout, of all: the rest of the life is led elsewhere."""
+    return share(w.presence.unmatched, w.count(w.is_login | w.is_logout))
+
+
+@signal("presence", "share")
+def stays_outlasted(w: Windows) -> Numbers:
+    """Stays that were shorter than the one that lasts; 0 if logged out."""
+    return _outlasted(w, w.presence.stays, 1)
+
+
+@signal("presence", "share")
+def absences_outlasted(w: Windows) -> Numbers:
+    """Absences that were shorter than the one that lasts; 0 if logged in."""
+    return _outlasted(w, w.presence.absences, -1)
+
+
 @signal("presence", "ratio")
 def away_to_longest_absence(w: Windows) -> Numbers:
     """Time since a logout that stands, against the longest absence; 0 if logged in."""
@@ -281,6 +299,13 @@ def tenure(w: Windows) -> Numbers:
 def seats(w: Windows) -> Numbers:
     """Seats of the account, 0 where it is unknown."""
     return np.nan_to_num(w.seats)
+
+
+def _outlasted(w: Windows, spans: tuple[Rows, Numbers], side: int) -> Numbers:
+    """The share of `spans` that the present state, if it is `side`, has outlasted."""
+    row, length = spans
+    now = np.where(state(w) == side, state_for(w), 0.0)
+    return share(w.per_row(row, length < now[row]), w.per_row(row))
 
 
 def _largest(rows: int, row: Rows, values: Numbers) -> Numbers:

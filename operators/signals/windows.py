@@ -228,6 +228,9 @@ class Presence:
         follows = np.diff(self.row) == 0
         self._stay = np.flatnonzero(follows & (self.step[:-1] > 0) & (self.step[1:] < 0))
         self._away = np.flatnonzero(follows & (self.step[:-1] < 0) & (self.step[1:] > 0))
+        repeats = np.flatnonzero(follows & (self.step[:-1] == self.step[1:]))
+        self.unmatched = np.bincount(self.row[repeats], minlength=rows).astype(np.float64)
+        """Logins after a login and logouts after a logout."""
 
     @cached_property
     def state(self) -> Numbers:

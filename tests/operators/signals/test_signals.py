@@ -155,6 +155,10 @@ EVERY_OTHER_DAY: list[Event] = [login(day + 0.5) for day in range(4, 30, 2)]
         ([login(9), logout(2, "time-out"), login(1)], "signed_out", 0),
         ([login(9), logout(3), login(2), logout(1, "time-out")], "sign_outs", 0.5),
         ([login(2), usage(1)], "last_event", 0),
+        ([login(4), login(3), logout(2), logout(1)], "unmatched", 0.5),
+        ([login(9), logout(8), login(7), logout(3), login(2)], "stays_outlasted", 0.5),
+        ([login(9), logout(8), login(7), logout(2)], "absences_outlasted", 1),
+        ([login(9), logout(8), login(7)], "absences_outlasted", 0),
         ([login(9.5), login(8.5), usage(8.4)], "idle_days", 0.5),
         # Features.
         ([usage(1), usage(2, "share"), usage(9)], "uses_7d", 2),
