@@ -4,7 +4,7 @@ Everything is asked about the same rows: users held out, at later times. A secon
 only asked about, by models that were made of the whole first log. Needs the extra `train`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +27,8 @@ from streams.risk.training import Make, examples_of, held_out
 
 Answer = Callable[[NDArray[np.float32]], NDArray[np.float64]]
 _WINDOWS = 4000
+LAST_SEEN = {"signed_out", "sign_outs", "last_event", "uses_of_last_feature", "share_of_last_feature"}
+"""What tells a user who signs out, or does what they seldom do, from one who loses the connection."""
 
 
 class Candidate(NamedTuple):
@@ -37,9 +39,9 @@ class Candidate(NamedTuple):
     on_days: bool = False
 
 
-def trees(examples: Examples, without: str | None = None, **parameters: Any) -> Answer:
-    """Boosted trees, without a group of signals perhaps."""
-    kept = np.array([entry.group != without for entry in SIGNALS.values()])
+def trees(examples: Examples, without: Container[str] = (), **parameters: Any) -> Answer:
+    """Boosted trees, without the signals of some groups or names perhaps."""
+    kept = np.array([entry.group not in without and entry.name not in without for entry in SIGNALS.values()])
     booster = boost(examples._replace(signals=examples.signals[:, kept]), **parameters)
     return lambda signals: np.asarray(booster.predict(signals[:, kept], raw_score=True))
 
@@ -86,8 +88,9 @@ CANDIDATES = (
     Candidate("trees and logistic regression", both),
     Candidate("GRU over the days", recurrent, on_days=True),
     Candidate("BG/NBD over the active days", bg_nbd),
+    Candidate("trees without how the user left last", partial(trees, without=LAST_SEEN)),
     *(
-        Candidate(f"trees without {group}", partial(trees, without=group))
+        Candidate(f"trees without {group}", partial(trees, without={group}))
         for group in sorted({entry.group for entry in SIGNALS.values()} - {"errors", "support", "account"})
     ),
 )

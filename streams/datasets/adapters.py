@@ -36,6 +36,9 @@ from schemas.events import Event, Login, Usage
 DAY_MS = 86_400_000
 
 
+CHAT_COLUMNS = ("ts", "seq", "user")
+
+
 class Meaning(NamedTuple):
     """What a row says: `act` is `login`, `logout` or `usage`, by the channel or of the feature `what`."""
 
@@ -67,19 +70,16 @@ class Columns(NamedTuple):
 
 
 class Dataset(Struct, frozen=True, kw_only=True):
-    """How a dataset is known, by its columns, and how its rows become events, in the order of time.
-
-    `log` gives them as columns, where that is possible.
-    """
+    """How a dataset is known, by its columns, and how its rows become events, in the order of time."""
 
     columns: tuple[str, ...]
     events: Callable[[Path, pq.ParquetFile], Iterator[Event]]
-    log: Callable[[Path, pq.ParquetFile], Columns] | None = None
 
 
-def _chat(path: Path, file: pq.ParquetFile) -> Columns:
+def chat(path: Path, file: pq.ParquetFile) -> Columns:
+    """The log of a chat, with kinds or of messages alone."""
     has_kinds = "kind" in file.schema_arrow.names
-    table = _Table(path, file, (*MESSAGES.columns, *(("kind",) if has_kinds else ())))
+    table = _Table(path, file, (*CHAT_COLUMNS, *(("kind",) if has_kinds else ())))
     ts_ms, seq, user = table.times_ms("ts"), table.integers("seq"), table.strings("user")
     names, number = ("message",), np.zeros(len(ts_ms), dtype=np.int64)
     if has_kinds:
@@ -101,7 +101,7 @@ def _chat(path: Path, file: pq.ParquetFile) -> Columns:
 
 def _chat_events(tenant: str) -> Callable[[Path, pq.ParquetFile], Iterator[Event]]:
     def events(path: Path, file: pq.ParquetFile) -> Iterator[Event]:
-        log = _chat(path, file)
+        log = chat(path, file)
         rows = zip(log.ts_ms.tolist(), log.seq.tolist(), log.user, log.meaning.tolist(), strict=True)
         for ts, seq, user, number in rows:
             who = {"event_id": f"{_day(ts)}-{seq}", "tenant": tenant, "user_id": user, "ts": ts}
@@ -133,8 +133,8 @@ def _udacity(path: Path, file: pq.ParquetFile) -> Iterator[Event]:
                 )
 
 
-WHATWG = Dataset(columns=("ts", "seq", "user", "kind"), events=_chat_events("whatwg"), log=_chat)
-MESSAGES = Dataset(columns=("ts", "seq", "user"), events=_chat_events("messages"), log=_chat)
+WHATWG = Dataset(columns=("ts", "seq", "user", "kind"), events=_chat_events("whatwg"))
+MESSAGES = Dataset(columns=CHAT_COLUMNS, events=_chat_events("messages"))
 UDACITY = Dataset(
     columns=("account_key", "utc_date", "total_minutes_visited", "lessons_completed", "projects_completed"),
     events=_udacity,

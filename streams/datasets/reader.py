@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from schemas.codec import encode
 from schemas.errors import InputError
-from streams.datasets.adapters import DATASETS, Columns, Dataset
+from streams.datasets.adapters import CHAT_COLUMNS, DATASETS, Columns, Dataset, chat
 
 EVENT_COLUMNS = ("event_id", "tenant", "user_id", "ts", "kind")
 _PARQUET_MAGIC = b"PAR1"
@@ -59,12 +59,12 @@ def read_columns(path: Path) -> Columns:
     """
     try:
         file = pq.ParquetFile(path)
-        adapter = _adapter(path, set(file.schema_arrow.names), None)
-        if adapter.log is None:
+        missing = [name for name in CHAT_COLUMNS if name not in file.schema_arrow.names]
+        if missing:
             raise InputError(
-                f"{path} is no log of a chat: expected the columns ts, seq, user and, if known, kind"
+                f"{path} has no column {missing[0]}: a chat's log has ts, seq, user and, if known, kind"
             )
-        return adapter.log(path, file)
+        return chat(path, file)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"cannot read {path}: {error}") from error
 

@@ -75,5 +75,5 @@ def test_a_log_without_rows_is_refused(tmp_path: Path) -> None:
 def test_a_log_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     pq.write_table(pa.table({"ts": [1], "user": ["u"]}), path)
-    with pytest.raises(InputError, match=r"x\.parquet has no column event_id"):
+    with pytest.raises(InputError, match=r"x\.parquet has no column seq: a chat's log has ts, seq, user"):
         read_log(path)
