@@ -27,6 +27,11 @@ from streams.risk.training import Make, examples_of, held_out
 
 Answer = Callable[[NDArray[np.float32]], NDArray[np.float64]]
 _WINDOWS = 4000
+PLAIN = {
+    *("quiet", "active_days_3d", "active_days_7d", "active_days_14d", "active_days_30d", "active_hours_7d"),
+    *("active_hours_30d", "logins_7d", "logins_30d", "uses_7d", "uses_30d", "days_to_usual", "mean_gap"),
+}
+"""What one would count first."""
 LAST_SEEN = {"signed_out", "sign_outs", "last_event", "uses_of_last_feature", "share_of_last_feature"}
 """What tells a user who signs out, or does what they seldom do, from one who loses the connection."""
 
@@ -88,6 +93,7 @@ CANDIDATES = (
     Candidate("trees and logistic regression", both),
     Candidate("GRU over the days", recurrent, on_days=True),
     Candidate("BG/NBD over the active days", bg_nbd),
+    Candidate("trees of plain counts", partial(trees, without=set(NAMES) - PLAIN)),
     Candidate("trees without how the user left last", partial(trees, without=LAST_SEEN)),
     *(
         Candidate(f"trees without {group}", partial(trees, without={group}))
