@@ -13,6 +13,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from inference.registry import promoted
 from inference.tritonserver import MODEL_REPOSITORY
 from schemas.errors import UnavailableError
 
@@ -106,17 +107,12 @@ def load(folder: Path, names: tuple[str, ...]) -> Risk:
 
 
 def promoted_folder() -> Path:
-    """The folder of the version that serves: the one with the highest number.
+    """The folder of the version that users get.
 
     Raises:
-        UnavailableError: there is none.
+        InputError: there is none.
     """
-    versions = [path for path in (MODEL_REPOSITORY / MODEL).glob("*") if path.name.isdigit()]
-    if not versions:
-        raise UnavailableError(
-            f"no churn model in {MODEL_REPOSITORY / MODEL}: train one with  holdfast train risk"
-        )
-    return max(versions, key=lambda path: int(path.name))
+    return MODEL_REPOSITORY / MODEL / promoted(MODEL)
 
 
 def sigmoid(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -39,9 +39,7 @@ def signals(sequence: Sequence, as_of_ms: int) -> NDArray[np.float32]:
     >>> [round(float(found[NAMES.index(name)]), 2) for name in ("quiet", "active_days_7d", "longest_gap")]
     [2.0, 1.0, 26.0]
     """
-    edges = np.searchsorted(sequence.ts_ms, (as_of_ms - SPAN_MS, as_of_ms), side="right")
-    begin, end = edges[:1], edges[1:]
-    found: NDArray[np.float32] = signals_of(sequence, begin, end, np.array([as_of_ms], dtype=np.int64))[0]
+    found: NDArray[np.float32] = _table(Windows.of(sequence, as_of_ms))[0]
     return found
 
 
@@ -50,7 +48,10 @@ def signals_of(log: Sequence, begin: Rows, end: Rows, as_of_ms: NDArray[np.int64
 
     Row i is over the events [`begin[i]`, `end[i]`) of `log`, one user's of the 30 days up to `as_of_ms[i]`.
     """
-    windows = Windows(log, begin, end, as_of_ms)
+    return _table(Windows(log, begin, end, as_of_ms))
+
+
+def _table(windows: Windows) -> NDArray[np.float32]:
     table = np.empty((windows.rows, len(SIGNALS)), dtype=np.float32)
     for column, entry in enumerate(SIGNALS.values()):
         table[:, column] = entry.compute(windows)

@@ -1,4 +1,9 @@
-"""The table of signals: each is a small function with a name, a group, a unit and a meaning."""
+"""The table of signals: each is a small function with a name, a group, a unit and a meaning.
+
+>>> from operators.signals import SIGNALS
+>>> SIGNALS["active_days_7d"][:4]
+('active_days_7d', 'rhythm', 'days', 'Active days in the last 7 days')
+"""
 
 from collections.abc import Callable
 from functools import partial

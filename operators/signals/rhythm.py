@@ -1,4 +1,12 @@
-"""Signals of when a user is active: recency against the user's own pauses, rhythm, trend, day and night."""
+"""Signals of when a user is active: recency against the user's own pauses, rhythm, trend, day and night.
+
+>>> from operators.signals.sequence import sequence_of
+>>> from schemas.events import Login
+>>> some = [Login(event_id=f"e{d}", tenant="acme", user_id="u1", ts=d * DAY_MS) for d in (10, 14, 16)]
+>>> w = Windows.of(sequence_of(some, account=None), as_of_ms=20 * DAY_MS)
+>>> quiet(w).tolist(), mean_gap(w).tolist(), active_days(w, 7).tolist()
+([4.0], [3.0], [2.0])
+"""
 
 import numpy as np
 from numpy.typing import NDArray

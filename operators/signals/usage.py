@@ -1,4 +1,14 @@
-"""Signals of what a user does: sessions, coming and going, features, errors, support, the account."""
+"""Signals of what a user does: sessions, coming and going, features, errors, support, the account.
+
+>>> from operators.signals.sequence import sequence_of
+>>> from schemas.events import Login, Usage
+>>> who = {"tenant": "acme", "user_id": "u1"}
+>>> login = Login(event_id="e1", ts=DAY_MS, **who)
+>>> some = [login, Usage(event_id="e2", ts=2 * DAY_MS, feature="export", **who)]
+>>> w = Windows.of(sequence_of(some, account=None), as_of_ms=4 * DAY_MS)
+>>> state(w).tolist(), state_for(w).tolist(), uses(w, 7).tolist(), breadth(w, 30).tolist()
+([1.0], [3.0], [1.0], [1.0])
+"""
 
 import numpy as np
 

@@ -49,6 +49,20 @@ class Windows:
         self.tenure_days = log.tenure_days + np.maximum(0, as_of_ms - log.account_ms) / DAY_MS
         self.seats = np.full(self.rows, log.seats)
 
+    @classmethod
+    def of(cls, sequence: Sequence, as_of_ms: int) -> "Windows":
+        """The one window of a user's `sequence` that ends at `as_of_ms`.
+
+        >>> from operators.signals.sequence import sequence_of
+        >>> from schemas.events import Login
+        >>> some = [Login(event_id=f"e{d}", tenant="acme", user_id="u1", ts=d * DAY_MS) for d in (1, 2, 28)]
+        >>> w = Windows.of(sequence_of(some, account=None), as_of_ms=31 * DAY_MS)
+        >>> (w.age_ms // DAY_MS).tolist()  # the first is 30 days old, which is too old
+        [29, 3]
+        """
+        edges = np.searchsorted(sequence.ts_ms, (as_of_ms - SPAN_MS, as_of_ms), side="right")
+        return cls(sequence, edges[:1], edges[1:], np.array([as_of_ms], dtype=np.int64))
+
     # Masks of events.
 
     @cached_property

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from inference.registry import next_version
 from inference.risk import MODEL
 from inference.tritonserver import MODEL_REPOSITORY
 from schemas.errors import InputError
@@ -20,7 +21,8 @@ def risk(
         ),
     ],
     target: Annotated[
-        Path | None, typer.Option("--target", help="Folder of the version; version 1 if none.")
+        Path | None,
+        typer.Option("--target", help="Folder of the version; a new one in the model repository if none."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -34,7 +36,7 @@ def risk(
         raise InputError("training needs onnx: install the extra with  uv pip install -e '.[train]'")
     from streams.risk.training import train  # the libraries take seconds, and are an extra
 
-    folder = target or MODEL_REPOSITORY / MODEL / "1"
+    folder = target or next_version(MODEL_REPOSITORY, MODEL)
     metrics = train(data, folder, draws=1000, report=notice)
     if as_json:
         print_json(metrics)
