@@ -19,6 +19,7 @@ TEST_PERCENT = 10
 """Of all texts, kept from every training for the figures of the model's card."""
 _TEXTS = ("text", "review")
 _SATISFACTION = "satisfaction_mean"
+_NEUTRAL = 1
 _WORDS = {"negative": 0, "neg": 0, "neutral": 1, "neu": 1, "positive": 2, "pos": 2}
 _NUMBERS = ({0: 0, 1: 2}, {-1: 0, 0: 1, 1: 2}, {0: 0, 1: 1, 2: 2})
 """The first that has all of a file's numbers: bad and good, or a scale with its middle."""
@@ -28,7 +29,7 @@ class Labelled(NamedTuple):
     """The texts of one file.
 
     `rows` are their places in the file, `classes` what each is, and `spelling` how the file writes each class
-    that it knows: a file that never says neutral knows two.
+    that it knows: negative, positive, and neutral where it says so.
     """
 
     texts: list[str]
@@ -56,7 +57,7 @@ def read(path: Path) -> Labelled:
     if not _is_text(table.schema.field(column).type):
         raise InputError(f"{path}: `{column}` is {table.schema.field(column).type}, not text")
     if "label" not in names and _SATISFACTION in names:
-        return _rated(table, column)
+        return _rated(path, table, column)
     if "label" not in names:
         raise InputError(f"{path}: no column `label`; it has {', '.join(names)}")
     if not table.num_rows:
@@ -71,7 +72,7 @@ def read(path: Path) -> Labelled:
     if len(spelling) < len(set(labels)):
         raise InputError(f"{path}: `label` spells one class in two ways: {_shown(set(labels))}")
     for label, is_class in known.items():
-        if len(spelling) < 2:
+        if is_class != _NEUTRAL:
             spelling.setdefault(is_class, label)
     classes = np.array([known[label] for label in labels], dtype=np.int64)
     return Labelled(table[column].to_pylist(), np.arange(len(labels)), classes, spelling)
@@ -131,9 +132,9 @@ def _known(path: Path, labels: Sequence[Any]) -> dict[Any, int]:
         words = {label: class_of(label) for label in given}
         if None not in words.values():
             return {label: at for label, at in words.items() if at is not None} | {
-                name: at for name, at in _WORDS.items() if at != 1 and at not in words.values()
+                name: at for at, name in enumerate(CLASSES) if at not in words.values()
             }
-    elif all(isinstance(label, int) for label in given):
+    elif all(isinstance(label, int | float) for label in given):
         for numbers in _NUMBERS:
             if given <= numbers.keys():
                 return numbers
@@ -149,14 +150,14 @@ def _shown(labels: set[Any]) -> str:
     return ", ".join(some[:5]) + (", …" if len(some) > 5 else "")
 
 
-def _rated(table: pa.Table, column: str) -> Labelled:
+def _rated(path: Path, table: pa.Table, column: str) -> Labelled:
     ratings = np.array(table[_SATISFACTION].to_pylist(), dtype=np.float64)
     texts = table[column].to_pylist()
     rows = np.array(
         [at for at, text in enumerate(texts) if text and not np.isnan(ratings[at])], dtype=np.int64
     )
     if not len(rows):
-        raise InputError(f"no row has both `{_SATISFACTION}` and `{column}`")
+        raise InputError(f"{path}: no row has both `{_SATISFACTION}` and `{column}`")
     # Means of thirds are not exact.
     classes = np.sign(np.round(ratings[rows] - 3, 6)).astype(np.int64) + 1
     return Labelled([texts[row] for row in rows], rows, classes, dict(enumerate(CLASSES)))

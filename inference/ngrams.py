@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 _HAN = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_HAS_HAN = re.compile(f"[{_HAN}]")
+_HAN_THERE = re.compile(f"[{_HAN}]")
 _SPACED_HAN = re.compile(rf"(?<=[{_HAN}]) +(?=[{_HAN}])")
 _WORD = re.compile(r"\w+(?:'\w+)?|[^\w\s]")
 _CHARACTERS = range(2, 6)
+_REMARK = 30
+_PUNCTUATION = re.compile(r"[,。.!?、;:~…]")
 
 
 def normal(text: str) -> str:
@@ -33,17 +35,22 @@ def normal(text: str) -> str:
     return _SPACED_HAN.sub("", " ".join(unicodedata.normalize("NFKC", text).split()))
 
 
-def pieces(text: str) -> Iterator[str]:
+def is_chinese(text: str) -> bool:
+    """Whether a text has Chinese in it: it is then read by characters, else by words."""
+    return bool(_HAN_THERE.search(text))
+
+
+def grams(text: str) -> Iterator[str]:
     """The n-grams of a normal text, in lower case: 1 to 3 characters where there is Chinese, else words,
     pairs of words, and 2 to 5 characters of a word and its borders.
 
-    >>> list(pieces("不好"))
+    >>> list(grams("不好"))
     ['不', '好', '不好']
-    >>> list(pieces("No!"))[:3]
-    ['=no', '=!', '=no !']
+    >>> list(grams("No!"))[:4]
+    ['=no', '=!', '=no !', '- n']
     """
     text = text.lower()
-    if _HAS_HAN.search(text):
+    if is_chinese(text):
         for size in (1, 2, 3):
             yield from (text[at : at + size] for at in range(len(text) - size + 1))
         return
@@ -53,7 +60,20 @@ def pieces(text: str) -> Iterator[str]:
     for word in words:
         bordered = f" {word} "
         for size in _CHARACTERS:
-            yield from (bordered[at : at + size] for at in range(len(bordered) - size + 1))
+            yield from (f"-{bordered[at : at + size]}" for at in range(len(bordered) - size + 1))
+
+
+def pieces(text: str) -> Iterator[str]:
+    """The n-grams, and in Chinese each a second time, marked as one of a remark or of a longer text.
+
+    A word may tell something else in an aside than in a review. So it has a weight that all texts share, and
+    one for its kind: Daumé, Frustratingly Easy Domain Adaptation (ACL 2007), the domain seen from the text.
+    """
+    found = list(grams(text))
+    yield from found
+    if is_chinese(text):
+        mark = "~" if len(text) <= _REMARK and not _PUNCTUATION.search(text) else "|"
+        yield from (mark + gram for gram in found)
 
 
 def checksum(piece: str) -> int:
@@ -62,9 +82,10 @@ def checksum(piece: str) -> int:
 
 
 class Ngrams:
-    """Logistic regression over TF-IDF (sublinear, of length 1), from the arrays of one file.
+    """Logistic regression over TF-IDF (sublinear, of length 1), one for Chinese and one for the rest.
 
-    `checksums` are sorted, shape [n]; `idf` [n] and `weights` [n, 3] belong to them, `bias` is [3].
+    From the arrays of one file: `checksums` are sorted, shape [n]; `idf` [n] and `weights` [n, 3] belong to
+    them. `bias` [2, 3] and `share` [2], their say in a blend, are of the rest and of Chinese.
     """
 
     def __init__(self, path: Path) -> None:
@@ -73,22 +94,27 @@ class Ngrams:
             self._idf = arrays["idf"].astype(np.float32)
             self._weights = arrays["weights"].astype(np.float32)
             self._bias: NDArray[np.float64] = arrays["bias"]
-            self.share = float(arrays["share"])
+            self._share: NDArray[np.float64] = arrays["share"]
+
+    def shares(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """What they have to say in a blend on each text, 0 to 1, shape [n, 1]."""
+        return self._share[[int(is_chinese(text)) for text in texts], None]
 
     def logits(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Log-odds of the classes for normal texts, shape [n, 3]."""
         return np.array([self._one(text) for text in texts])
 
     def _one(self, text: str) -> NDArray[np.float64]:
+        bias: NDArray[np.float64] = self._bias[int(is_chinese(text))]
         counts = Counter(map(checksum, pieces(text)))
         if not counts:
-            return self._bias
+            return bias
         names = np.fromiter(counts, dtype=np.uint32, count=len(counts))
         places = np.minimum(np.searchsorted(self._checksums, names), len(self._checksums) - 1)
         known = self._checksums[places] == names
         if not known.any():
-            return self._bias
+            return bias
         often = np.fromiter(counts.values(), dtype=np.float64, count=len(counts))[known]
         values = (1 + np.log(often)) * self._idf[places[known]]
         found: NDArray[np.float64] = values @ self._weights[places[known]] / math.sqrt(values @ values)
-        return found + self._bias
+        return found + bias

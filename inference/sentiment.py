@@ -89,8 +89,9 @@ class Sentiment:
             return np.empty((0, len(CLASSES)))
         read = [normal(text) for text in texts]
         parts = [log_softmax(part.logits(read)) for part in (self._network, self._ngrams) if part is not None]
-        share = self._ngrams.share if self._ngrams is not None else 0.0
-        found = parts[0] if len(parts) == 1 else blended(parts[0], parts[1], share)
+        found = parts[0]
+        if self._ngrams is not None and len(parts) > 1:
+            found = blended(parts[0], parts[1], self._ngrams.shares(read))
         probabilities: NDArray[np.float64] = np.exp(found)
         return probabilities
 
@@ -102,7 +103,9 @@ def log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return found
 
 
-def blended(network: NDArray[np.float64], ngrams: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+def blended(
+    network: NDArray[np.float64], ngrams: NDArray[np.float64], share: float | NDArray[np.float64]
+) -> NDArray[np.float64]:
     """The weighted geometric mean of two sets of log-probabilities; `share` is the n-grams'."""
     return log_softmax((1 - share) * network + share * ngrams)
 

@@ -50,7 +50,7 @@ def write(folder: Path, metrics: dict[str, Any]) -> None:
     text = _TEXT.format(
         seed=metrics["training"]["seed"],
         stages="; ".join(
-            f"{one['name']}: {one['steps']:,} steps, {one['minutes']:.0f} minutes, "
+            f"{one['name']}: {one['steps']:,} of {one['of']:,} steps, {one['minutes']:.0f} minutes, "
             f"loss at the end {one['loss']:.3f}"
             for one in metrics["training"]["stages"]
         ),
@@ -77,8 +77,8 @@ def _kind(metrics: dict[str, Any]) -> str:
     return (
         f"It is a blend: a BERT\nof {story['parameters']:,} parameters "
         f"({story['network_bytes'] / 2**20:.1f} MiB in int8), trained as below,\n"
-        f"and logistic regression over n-grams, which has {metrics['share']:.0%} of the say "
-        "(chosen on the validation part)."
+        f"and logistic regression over n-grams, which has {metrics['shares'][1]:.0%} of the say in Chinese\n"
+        f"and {metrics['shares'][0]:.0%} in English (chosen on the validation part)."
     )
 
 

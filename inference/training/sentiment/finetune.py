@@ -15,7 +15,7 @@ from inference.training.sentiment.network import Classifier
 from inference.training.sentiment.pretrain import hidden
 from inference.training.sentiment.vocabulary import MASK, PAD, piece_id
 
-EPOCHS = 5
+EPOCHS = 3
 RATE = 5e-4
 RATE_OF_CHECKPOINT = 3e-5
 """For an encoder that was pre-trained at length elsewhere, as Devlin et al. (2019) did."""

@@ -73,10 +73,12 @@ def fit(
     seed: int,
     checkpoint: Path,
     report: Callable[[Progress], None],
+    checkpoint_s: float = _CHECKPOINT_S,
 ) -> list[Progress]:
     """Trains `model` in place over `epochs` of the texts, from `checkpoint` on where it holds a part.
 
-    A checkpoint is written each minute and at the end; it fits a call with the same texts and settings.
+    A checkpoint is written each `checkpoint_s` and at the end; it fits a call with the same texts and
+    settings.
     """
     per_epoch = len(epoch(ids, pad, seed))
     steps = epochs * per_epoch
@@ -113,7 +115,7 @@ def fit(
             reports.append(Progress(step + 1, steps, total / seen, before_s + now_s - started_s))
             report(reports[-1])
             total, seen = 0.0, 0
-            if now_s - saved_s > _CHECKPOINT_S or step + 1 == steps:
+            if now_s - saved_s > checkpoint_s or step + 1 == steps:
                 saved_s = now_s
                 parts = [part.state_dict() for part in (model, optimizer, schedule)]
                 torch.save(([tuple(one) for one in reports], parts), checkpoint.with_suffix(".part"))

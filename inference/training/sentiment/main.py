@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from inference.agreement import agreement, figures
 from inference.intervals import bootstrap
 from inference.labelled import CLASSES, key
+from inference.ngrams import Ngrams, is_chinese, pieces
 from inference.sentiment import NGRAMS, Network, Sentiment, among, blended, log_softmax
 from inference.training.sentiment import baseline, card, finetune, loop, pretrain, vocabulary
 from inference.training.sentiment.checkpoint import encoder_of, tokenizer_of
@@ -19,9 +20,6 @@ from inference.training.sentiment.export import export
 
 SEED = 7
 _SHARES = np.linspace(0, 1, 21)
-_STRENGTHS_TOGETHER = (1.0, 3.0, 10.0)
-"""Few, as each takes a minute; the best of single files lie around them."""
-
 Report = Callable[[str, int, int, str], None]
 """Called with the stage's name, what of it is done, of how much, and a remark (the loss)."""
 
@@ -82,11 +80,13 @@ def main(
     )
     size_bytes = export(model, tokenizer, target)
     report("baselines", 0, 1, "")
-    ngrams = baseline.tuned(train, _together([source.valid for source in sources]), _STRENGTHS_TOGETHER)
+    valid = _together([source.valid for source in sources])
+    languages = [baseline.tuned(_in(train, at), _in(valid, at), pieces) for at in (False, True)]
     metrics = {
         "data": [_fingerprint(source) for source in sources],
-        "training": _story(model, read, tuned, seed, size_bytes) | {"strength": ngrams.strength},
-    } | _measured(sources, target, ngrams)
+        "training": _story(model, read, tuned, seed, size_bytes)
+        | {"strengths": [one.strength for one in languages]},
+    } | _measured(sources, valid, target, languages)
     card.write(target, metrics)
     return metrics
 
@@ -117,22 +117,32 @@ def _story(
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "network_bytes": size_bytes,
         "stages": [
-            {"name": name, "steps": one[-1].steps, "loss": one[-1].loss, "minutes": one[-1].elapsed_s / 60}
+            {
+                "name": name,
+                "steps": one[-1].step,
+                "of": one[-1].steps,
+                "loss": one[-1].loss,
+                "minutes": one[-1].elapsed_s / 60,
+            }
             for name, one in (("pre-training", read), ("fine-tuning", tuned))
             if one
         ],
     }
 
 
-def _measured(sources: list[Source], target: Path, ngrams: baseline.Baseline) -> dict[str, Any]:
+def _in(part: Part, chinese: bool) -> Part:
+    chosen = np.array([is_chinese(text) == chinese for text in part.texts])
+    return Part([part.texts[at] for at in np.flatnonzero(chosen)], part.classes[chosen])
+
+
+def _measured(
+    sources: list[Source], valid: Part, target: Path, languages: list[baseline.Baseline]
+) -> dict[str, Any]:
     """What is shipped, its parts, and each file's own baseline, on the same test texts."""
     network = Network(target)
-    valid = [
-        (source.valid, log_softmax(network.logits(source.valid.texts)), ngrams.logits(source.valid.texts))
-        for source in sources
-    ]
-    share = min(_SHARES, key=lambda share: sum(_loss(part, blended(a, b, share)) for part, a, b in valid))
-    ngrams.save(target / NGRAMS, share)
+    shares = [_share(_in(valid, bool(at)), network, one) for at, one in enumerate(languages)]
+    baseline.save(languages, shares, target / NGRAMS)
+    ngrams = Ngrams(target / NGRAMS)
     shipped = Sentiment.load(target)
     sets: dict[str, dict[str, Any]] = {}
     for source in sources:
@@ -155,11 +165,14 @@ def _measured(sources: list[Source], target: Path, ngrams: baseline.Baseline) ->
         name: float(np.mean([one[name]["macro_f1"] for one in sets.values()]))
         for name in ("baseline", "ngrams", "network", "shipped")
     }
-    return {"share": share, "sets": sets, "mean_macro_f1": mean, "promotion": {"macro_f1": mean["shipped"]}}
+    return {"shares": shares, "sets": sets, "mean_macro_f1": mean, "promotion": {"macro_f1": mean["shipped"]}}
 
 
-def _loss(part: Part, found: NDArray[np.float64]) -> float:
-    return float(-found[np.arange(len(part.classes)), part.classes].mean())
+def _share(valid: Part, network: Network, ngrams: baseline.Baseline) -> float:
+    """The n-grams' say with which the blend tells best, by the mean loss on the validation part."""
+    one, other = log_softmax(network.logits(valid.texts)), log_softmax(ngrams.logits(valid.texts))
+    rows = np.arange(len(valid.classes))
+    return float(min(_SHARES, key=lambda share: -blended(one, other, share)[rows, valid.classes].mean()))
 
 
 def _gain(

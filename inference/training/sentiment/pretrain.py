@@ -13,7 +13,7 @@ from inference.training.sentiment.meanings import vectors
 from inference.training.sentiment.network import config
 from inference.training.sentiment.vocabulary import MASK, PAD, SPECIAL, piece_id
 
-EPOCHS = 3
+EPOCHS = 2
 RATE = 1.5e-3
 _HIDDEN = 0.15
 

@@ -47,7 +47,7 @@ def sentiment(
     said = among(probabilities, list(found.spelling))
     if predictions is not None:
         _write(predictions, found, said)
-    names = {at: CLASSES[at] for at in sorted(found.spelling)}
+    names = {at: CLASSES[at] for at in sorted({*found.classes.tolist(), *said.tolist()})}
     told = figures(found.classes, said, names, [key(text) for text in found.texts])
     told = {"model": MODEL, "version": chosen.version} | told | {"ms_per_message": _quantiles(took_ms)}
     if as_json:
