@@ -8,6 +8,7 @@ pre-training most of what it would learn first.
 from collections.abc import Sequence
 
 import torch
+from torch.nn import functional
 
 from inference.training.sentiment.vocabulary import SPECIAL
 
@@ -39,8 +40,9 @@ def vectors(ids: Sequence[Sequence[int]], vocabulary: int, dimensions: int, seed
     matrix = torch.sparse_coo_tensor(
         torch.stack([left, right]), information, (vocabulary, vocabulary), check_invariants=False
     )
-    u, s, _ = torch.svd_lowrank(matrix, q=dimensions, niter=3)
-    found = u * s.sqrt()
+    u, s, _ = torch.svd_lowrank(matrix, q=min(dimensions, vocabulary), niter=3)
+    # A vocabulary of fewer pieces than dimensions leaves the others empty.
+    found = functional.pad(u * s.sqrt(), (0, dimensions - len(s)))
     found = found / found.std() * _SPREAD
     alone = found.abs().sum(1) < 1e-6
     return torch.where(alone[:, None], torch.randn_like(found) * 0.02, found)
