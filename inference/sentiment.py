@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 
 from inference.labelled import CLASSES
 from inference.ngrams import Ngrams, normal
+from inference.registry import promoted
 from inference.tritonserver import MODEL_REPOSITORY
 from schemas.errors import UnavailableError
 
@@ -21,12 +22,9 @@ def promoted_folder() -> Path:
     """The folder of the version that serves.
 
     Raises:
-        UnavailableError: there is no version.
+        InputError: there is no version.
     """
-    versions = [int(path.name) for path in (MODEL_REPOSITORY / MODEL).glob("*") if path.name.isdecimal()]
-    if not versions:
-        raise UnavailableError(f"no version of the model of sentiment in {MODEL_REPOSITORY / MODEL}")
-    return MODEL_REPOSITORY / MODEL / str(max(versions))
+    return MODEL_REPOSITORY / MODEL / promoted(MODEL)
 
 
 class Network:

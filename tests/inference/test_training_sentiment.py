@@ -87,7 +87,7 @@ def test_the_whole_way_from_texts_to_a_model_that_has_learned(tmp_path: Path, ju
     assert {"model.onnx", "ngrams.npz", "tokenizer.json", "metrics.json", "MODEL_CARD.md"} == {
         path.name for path in (tmp_path / "made").iterdir()
     }
-    assert [one["rows"] for one in metrics["data"]] == [300, 150]
+    assert [one["rows"] for one in metrics["data"]["files"]] == [300, 150]
     assert metrics["sets"]["zh"]["shipped"]["accuracy"] > 0.9
     said = Sentiment.load(tmp_path / "made").of(["质量很好，真不错", "质量太差，真垃圾"])
     assert said[0, 2] > said[0, 0] and said[1, 0] > said[1, 2]

@@ -59,7 +59,7 @@ def write(folder: Path, metrics: dict[str, Any]) -> None:
             f"- `{one['name']}`: {one['rows']:,} rows (sha256 {one['sha256'][:16]}…); {one['train']:,} texts "
             f"to train, {one['valid']:,} to validate, {one['test']:,} to test, "
             f"{one['unlabelled']:,} without label"
-            for one in metrics["data"]
+            for one in metrics["data"]["files"]
         ),
         table="\n".join(_row(name, one) for name, one in metrics["sets"].items()),
         classes="\n".join(

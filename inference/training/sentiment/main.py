@@ -1,6 +1,8 @@
 """Makes the model of sentiment, from texts to the files that are loaded and the card that describes them."""
 
+import hashlib
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +85,8 @@ def main(
     valid = _together([source.valid for source in sources])
     languages = [baseline.tuned(_in(train, at), _in(valid, at), pieces) for at in (False, True)]
     metrics = {
-        "data": [_fingerprint(source) for source in sources],
+        "trained": datetime.now(UTC).date().isoformat(),
+        "data": _data(sources),
         "training": _story(model, read, tuned, seed, size_bytes)
         | {"strengths": [one.strength for one in languages]},
     } | _measured(sources, valid, target, languages)
@@ -95,6 +98,11 @@ def _together(parts: Sequence[Part]) -> Part:
     return Part(
         [text for part in parts for text in part.texts], np.concatenate([part.classes for part in parts])
     )
+
+
+def _data(sources: list[Source]) -> dict[str, Any]:
+    together = hashlib.sha256("".join(source.sha256 for source in sources).encode())
+    return {"fingerprint": f"sha256:{together.hexdigest()}", "files": [_fingerprint(source) for source in sources]}
 
 
 def _fingerprint(source: Source) -> dict[str, Any]:
