@@ -12,6 +12,7 @@ from operators.ladder import refusal
 from schemas.errors import InputError
 from streams.commands.output import AsJson, notice, out, print_json, progress
 from streams.commands.train_risk import risk
+from streams.commands.train_sentiment import sentiment
 from streams.settings import load_settings
 
 app = typer.Typer(help="Train the models that holdfast makes itself.", no_args_is_help=True)
@@ -72,3 +73,6 @@ def nano(
         print_json(metrics)
         return
     out.print(f"the model and its card are in {folder}")
+
+
+app.command()(sentiment)

@@ -39,6 +39,8 @@ COMMANDS = (
     "models promote",
     "models rollback",
     "models canary",
+    "train sentiment",
+    "evaluate sentiment",
 )
 
 

@@ -3,6 +3,7 @@
 import typer
 
 from streams.commands.evaluating.risk import risk
+from streams.commands.evaluating.sentiment import sentiment
 
 app = typer.Typer(help="Say what the models are worth, on data of your own.", no_args_is_help=True)
 
@@ -13,3 +14,4 @@ def _group() -> None:
 
 
 app.command()(risk)
+app.command()(sentiment)
