@@ -3,8 +3,8 @@
 The protocol, without leaks: at each tau the user is seen as of t = tau - the lead. The features know
 (t - 30 d, t] alone; the answer is yes where the user has no event in (tau, tau + 30 d]. A tau counts only
 where at most `MAX_MISSING_DAYS` days of the whole log are missing in those 30 days, and in the 33 days before
-it: in a hole everybody is silent. Users are split by hash, and time by `TEST_SHARE`: what is tested with is of
-users and of times that were never trained on, and no answer that was trained on reaches into the test's time.
+it: in a hole everybody is silent. Users are split by hash, and time by `TEST_SHARE`: what is tested with is
+of users and of times that were never trained on, and no answer that was trained on reaches into those times.
 """
 
 from collections.abc import Iterable, Iterator

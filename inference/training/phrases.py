@@ -93,8 +93,9 @@ def parse(text: str, locale: Locale) -> tuple[str, ...] | None:
 def unfilled(text: str, locale: Locale) -> str | None:
     """The template that a script was rendered from; None where it was not composed of known phrases.
 
-    >>> unfilled("Ann, thank you for making Acme part of your day. We are listening.", Locale.EN)
-    '{{name}}, thank you for making {{product}} part of your day. We are listening.'
+    >>> unfilled("Ann, thank you for making Acme part of your day. There is more in Acme than the part you "
+    ...     "use today.", Locale.EN)[:59]
+    '{{name}}, thank you for making {{product}} part of your day'
     >>> unfilled("Ann, thank you for everything.", Locale.EN) is None
     True
     """

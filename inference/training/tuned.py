@@ -1,6 +1,7 @@
-"""Makes a new version of a model by training it on, LoRA on examples or DPO on pairs; exports it, with card."""
+"""Makes a new version of a model by training it on (LoRA on examples, DPO on pairs), and its card."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,10 +65,13 @@ def _made(order: Order, what: str, data: dict[str, Any], train: Train) -> dict[s
     tuned = train(known, lambda step, steps, loss: order.report("train", step, steps, f"loss {loss:.3f}"))
     changed = adapter.changed(tuned.model)
     written_bytes = package.write(known, adapter.merge(tuned.model), changed, order.target)
+    digest = records.fingerprint(order.data)
     metrics: dict[str, Any] = {
         "model": {"parameters": sum(one.numel() for one in known.model.parameters()), "bytes": written_bytes},
         "training": _training(order.recipe) | {"minutes": tuned.minutes, "base": order.base.name},
-        "data": data | {"file": order.data.name, "fingerprint": records.fingerprint(order.data)},
+        "data": data | {"file": order.data.name, "fingerprint": digest},
+        "fingerprint": f"blake2b:{digest}",
+        "trained": datetime.now(UTC).date().isoformat(),
         "losses": tuned.losses,
         "held_out": tuned.held_out,
         "temperature": TEMPERATURE,
@@ -77,6 +81,10 @@ def _made(order: Order, what: str, data: dict[str, Any], train: Train) -> dict[s
             order.target, seed=SEED, scripts=order.scripts, refusal=order.refusal, report=order.report
         )
         metrics |= scores
+        metrics["promotion"] = {
+            "conditioning": scores["sampled"]["right"]["all"],
+            "guard_pass": min(scores["sampled"]["sendable"].values()),
+        }
     package.write_card(order.target, f"{order.base.parent.name}, version {order.target.name}", what, metrics)
     return metrics
 

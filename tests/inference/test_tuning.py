@@ -195,9 +195,7 @@ def test_one_forward_pass_gives_the_same_estimate_in_torch_and_in_onnx() -> None
 
 def test_the_recipes_of_the_project_hold_the_missions_figures() -> None:
     nano, large = read(path_of("nano")), read(path_of("gpt-oss-20b"))
-    expected = Adapter(
-        rank=16, alpha=32, dropout=0.1, projections=("q_proj", "k_proj", "v_proj", "o_proj")
-    )
+    expected = Adapter(rank=16, alpha=32, dropout=0.1, projections=("q_proj", "k_proj", "v_proj", "o_proj"))
     for recipe in (nano, large):
         assert recipe.adapter == expected
         assert (recipe.base_rate, recipe.adapter_rate) == (1e-6, 1e-4)

@@ -2,9 +2,14 @@
 
 import typer
 
+from streams.commands.evaluating.scripts import scripts
+
 app = typer.Typer(help="Say what the models are worth, on data of your own.", no_args_is_help=True)
 
 
 @app.callback()
 def _group() -> None:
     """Say what the models are worth, on data of your own."""
+
+
+app.command()(scripts)
