@@ -44,7 +44,8 @@ NUMBERS = (
 
 
 class Question(NamedTuple):
-    """A question about `user` as of `tau` (epoch ms), its answer, and what it may be used for."""
+    """A question about `user` as of `tau` (epoch ms), its answer, what it may be used for, and the features
+    that it was made of."""
 
     user: str
     tau: int
@@ -52,6 +53,7 @@ class Question(NamedTuple):
     answer: str
     is_test: bool
     is_hard: bool
+    features: features.Features
 
 
 def questions(events: Iterable[Event], *, train: int, test: int, seed: int = 7) -> Iterator[Question]:
@@ -133,4 +135,5 @@ def _question(user: str, tau: int, events: list[Event], ts_ms: NDArray[np.int64]
         answer=NO if _between(ts_ms, tau, tau + SPAN_MS).size else YES,
         is_test=is_test,
         is_hard=found.active_days_30d >= HARD_DAYS and recent > 0,
+        features=found,
     )

@@ -70,7 +70,7 @@ def examples(
         for one in islice(corpus_examples(_EXAMPLES_SEED), scripts):
             yield Answered(prompt=prompt(one.profile), answer=one.script)
         if log is not None:
-            for each in questions(_events(log), train=asked, test=0):
+            for each in questions(events_of(log), train=asked, test=0):
                 yield Answered(prompt=each.text, answer=each.answer, task="churn")
 
     out.print(f"{_write(file, found())} examples are in {file}")
@@ -178,7 +178,12 @@ def _train(
     out.print(f"the model and its card are in {target}")
 
 
-def _events(path: Path) -> Iterator[Event]:
+def events_of(path: Path) -> Iterator[Event]:
+    """The events of a log.
+
+    Raises:
+        InputError: it cannot be read, or holds something else.
+    """
     decoder = msgspec.json.Decoder(Login | Usage | Support | Account)
     for record in read_events(path):
         try:

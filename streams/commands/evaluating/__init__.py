@@ -2,6 +2,7 @@
 
 import typer
 
+from streams.commands.evaluating.estimate import estimate
 from streams.commands.evaluating.scripts import scripts
 
 app = typer.Typer(help="Say what the models are worth, on data of your own.", no_args_is_help=True)
@@ -13,3 +14,4 @@ def _group() -> None:
 
 
 app.command()(scripts)
+app.command()(estimate)
