@@ -86,9 +86,9 @@ def pairs(
         judged = _Judged(decision, template, any(one.simulated for one in known))
         (liked if kinds & LIKED else disliked).setdefault(group, []).append(judged)
     for group, better in liked.items():
-        for one, other in zip(better, disliked.get(group, []), strict=False):
-            if one.template != other.template:
-                yield _pair(group, one, other)
+        for liked_one, other in zip(better, disliked.get(group, []), strict=False):
+            if liked_one.template != other.template:
+                yield _pair(group, liked_one, other)
 
 
 def _pair(group: _Group, better: _Judged, worse: _Judged) -> Pair:

@@ -64,18 +64,23 @@ def _renamed(found: dict[str, torch.Tensor], made: GptOssForCausalLM) -> dict[st
         layer = f"model.layers.{at}"
         attention, experts = f"{layer}.self_attn", f"{layer}.mlp.experts"
         weights = found[f"{layer}.attn.qkv_proj.MatMul.weight"].T.split((query, key, key))
-        biases = found[f"{layer}.attn.qkv_proj.Add.bias"].split((query, key, key))
+        biases = _bias(found, f"{layer}.attn.qkv_proj", query + 2 * key).split((query, key, key))
         for name, weight, bias in zip("qkv", weights, biases, strict=True):
             state[f"{attention}.{name}_proj.weight"] = weight
             state[f"{attention}.{name}_proj.bias"] = bias
         state[f"{attention}.o_proj.weight"] = found[f"{layer}.attn.o_proj.MatMul.weight"].T
-        state[f"{attention}.o_proj.bias"] = found[f"{layer}.attn.o_proj.Add.bias"]
+        state[f"{attention}.o_proj.bias"] = _bias(found, f"{layer}.attn.o_proj", shape.hidden_size)
         state[f"{attention}.sinks"] = found[f"{layer}.attn.sinks"]
         state[f"{layer}.mlp.router.weight"] = found[f"{layer}.moe.router.MatMul.weight"].T
-        state[f"{layer}.mlp.router.bias"] = found[f"{layer}.moe.router.Add.bias"]
+        state[f"{layer}.mlp.router.bias"] = _bias(found, f"{layer}.moe.router", shape.num_local_experts)
         for name in ("gate_up_proj", "down_proj"):
             state[f"{experts}.{name}"] = found[f"{layer}.moe.experts.{name}.weight"].transpose(-1, -2)
             state[f"{experts}.{name}_bias"] = found[f"{layer}.moe.experts.{name}.bias"]
         for name in ("input_layernorm", "post_attention_layernorm"):
             state[f"{layer}.{name}.weight"] = found[f"{layer}.{name}.weight"]
     return state
+
+
+def _bias(found: dict[str, torch.Tensor], name: str, size: int) -> torch.Tensor:
+    """The bias of a linear layer; the builder leaves out one that is all zeros."""
+    return found.get(f"{name}.Add.bias", torch.zeros(size))
