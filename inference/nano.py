@@ -87,7 +87,8 @@ class Nano:
         """
         generator = onnxruntime_genai.Generator(self._model, self._parameters(Sampling()))
         generator.append_tokens(self._asked(prompt))
-        return np.asarray(generator.get_logits(), dtype=np.float32).reshape(-1, self._vocabulary)[-1]
+        logits: NDArray[np.float32] = np.asarray(generator.get_logits(), dtype=np.float32)
+        return logits.reshape(-1, self._vocabulary)[-1].copy()
 
     def _asked(self, prompt: str) -> NDArray[np.int32]:
         """The ids of `prompt`, which must leave room for an answer."""

@@ -70,20 +70,22 @@ def against_templates(samples: Sequence[Sample], seed: int) -> dict[str, Any]:
         first_is_model.append(random.random() < 0.5)
         pairs.append(_Pair(one.profile, (ours, people) if first_is_model[-1] else (people, ours)))
     marked = _marked(pairs, first_is_model)
-    ours = np.array([row[0 if first else 1] for row, first in zip(marked, first_is_model, strict=True)])
+    model_marks = np.array(
+        [row[0 if first else 1] for row, first in zip(marked, first_is_model, strict=True)]
+    )
     theirs = np.array([row[1 if first else 0] for row, first in zip(marked, first_is_model, strict=True)])
-    won = np.sign(ours.sum(axis=1) - theirs.sum(axis=1))
+    won = np.sign(model_marks.sum(axis=1) - theirs.sum(axis=1))
     return {
         "wins": share((won > 0).tolist()),
         "ties": share((won == 0).tolist()),
         "losses": share((won < 0).tolist()),
         "net": mean(won.tolist()),
         "marks": {
-            name: {"model": float(ours[:, at].mean()), "templates": float(theirs[:, at].mean())}
+            name: {"model": float(model_marks[:, at].mean()), "templates": float(theirs[:, at].mean())}
             for at, name in enumerate(rubric.Marks._fields)
         },
         # Without the question that templates, one a reason, can only lose.
-        "net_without_variety": mean(np.sign((ours - theirs)[:, :-1].sum(axis=1)).tolist()),
+        "net_without_variety": mean(np.sign((model_marks - theirs)[:, :-1].sum(axis=1)).tolist()),
     }
 
 

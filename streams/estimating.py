@@ -81,7 +81,7 @@ def _trees(train: list[Question], test: list[Question]) -> Vector:
         seed=7,
     )
     model.fit(_matrix(train), np.array([one.answer == YES for one in train]))
-    return np.asarray(model.predict_proba(_matrix(test))[:, 1])
+    return np.asarray(model.predict_proba(_matrix(test)), dtype=np.float64)[:, 1].copy()
 
 
 def _matrix(rows: list[Question]) -> Vector:

@@ -87,7 +87,8 @@ def log_probabilities(
         model.eval()
         chosen, rejected = (tune.answer_log_probabilities(inner, one) for one in batch)
         model.train(training)
-    return tuple(tune.answer_log_probabilities(inner, one) for one in batch), (chosen, rejected)  # type: ignore[return-value]  # two each
+    policy = tuple(tune.answer_log_probabilities(inner, one) for one in batch)
+    return (policy[0], policy[1]), (chosen, rejected)
 
 
 def collated(pairs: list[Pair], tokenizer: Tokenizer, pad: int) -> Preferred:
