@@ -87,8 +87,9 @@ class Nano:
         """
         generator = onnxruntime_genai.Generator(self._model, self._parameters(Sampling()))
         generator.append_tokens(self._asked(prompt))
-        logits: NDArray[np.float32] = np.asarray(generator.get_logits(), dtype=np.float32)
-        return logits.reshape(-1, self._vocabulary)[-1].copy()
+        all_logits = np.asarray(generator.get_logits(), dtype=np.float32)
+        last: NDArray[np.float32] = all_logits.reshape(-1, self._vocabulary)[-1]
+        return last
 
     def _asked(self, prompt: str) -> NDArray[np.int32]:
         """The ids of `prompt`, which must leave room for an answer."""
