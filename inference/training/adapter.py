@@ -58,8 +58,9 @@ def changed(model: PeftModel) -> set[str]:
 
 
 def merge(model: PeftModel) -> GptOssForCausalLM:
-    """The base with the adapter taken in: it answers as both did together, and is as fast as before."""
-    return model.merge_and_unload().eval()
+    """The base with the adapter taken in, all in the head's precision: it answers as both did together."""
+    merged = model.merge_and_unload().eval()
+    return merged.to(merged.lm_head.weight.dtype)
 
 
 def _is_trained(name: str, base_weights: BaseWeights) -> bool:
