@@ -21,7 +21,7 @@ _CARD = """# {title}
 {what}
 
 ## Made from
-Base: `{base}`. Data: `{file}`, {records:,} records, BLAKE2b `{fingerprint}`{remark}.
+Base: `{base}`. Data: `{file}`, {records:,} records, `{fingerprint}`{remark}.
 {steps} steps of {batch}, adapter of rank {rank} (alpha {alpha}, dropout {dropout}) on {projections} at
 {adapter_rate:g}, base weights: {base_weights} at {base_rate:g}. {minutes:.1f} minutes.
 

@@ -69,8 +69,7 @@ def _made(order: Order, what: str, data: dict[str, Any], train: Train) -> dict[s
     metrics: dict[str, Any] = {
         "model": {"parameters": sum(one.numel() for one in known.model.parameters()), "bytes": written_bytes},
         "training": _training(order.recipe) | {"minutes": tuned.minutes, "base": order.base.name},
-        "data": data | {"file": order.data.name, "fingerprint": digest},
-        "fingerprint": f"blake2b:{digest}",
+        "data": data | {"file": order.data.name, "fingerprint": f"blake2b:{digest}"},
         "trained": datetime.now(UTC).date().isoformat(),
         "losses": tuned.losses,
         "held_out": tuned.held_out,
