@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime_genai
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from inference.prompt import STOPS
@@ -48,8 +49,9 @@ class Nano:
         config = onnxruntime_genai.Config(str(folder))
         config.overlay(json.dumps(_SESSION))
         self._model = onnxruntime_genai.Model(config)
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._stops = {self._tokenizer.token_to_id(stop) for stop in STOPS}
+        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._vocabulary = self.tokenizer.get_vocab_size()
+        self._stops = {self.tokenizer.token_to_id(stop) for stop in STOPS}
 
     def generate(self, prompt: str, sampling: Sampling, stopped: Callable[[], bool]) -> Iterator[str]:
         """The answer in pieces, as soon as each is known. `stopped` is asked before each token.
@@ -57,14 +59,12 @@ class Nano:
         Raises:
             ValueError: the prompt leaves no room for an answer.
         """
-        asked = self._tokenizer.encode(prompt, add_special_tokens=False).ids
+        asked = self._asked(prompt)
         room = min(sampling.max_tokens, MAX_POSITIONS - len(asked))
-        if room < 1:
-            raise ValueError(f"the prompt has {len(asked)} tokens, at most {MAX_POSITIONS - 1} allowed")
         generator = onnxruntime_genai.Generator(self._model, self._parameters(sampling))
         if stopped():
             return
-        generator.append_tokens(np.array(asked, dtype=np.int32))
+        generator.append_tokens(asked)
         answer: list[int] = []
         said = ""
         while len(answer) < room and not stopped():
@@ -73,11 +73,30 @@ class Nano:
             if token in self._stops:
                 break
             answer.append(token)
-            text = self._tokenizer.decode(answer, skip_special_tokens=True)
+            text = self.tokenizer.decode(answer, skip_special_tokens=True)
             # A character may be spread over tokens: it is told when it is whole.
             if not text.endswith("\ufffd"):
                 yield text[len(said) :]
                 said = text
+
+    def logits(self, prompt: str) -> NDArray[np.float32]:
+        """What the model makes of each token as the answer's first, in one pass: shape (vocabulary,).
+
+        Raises:
+            ValueError: the prompt is too long.
+        """
+        generator = onnxruntime_genai.Generator(self._model, self._parameters(Sampling()))
+        generator.append_tokens(self._asked(prompt))
+        all_logits = np.asarray(generator.get_logits(), dtype=np.float32)
+        last: NDArray[np.float32] = all_logits.reshape(-1, self._vocabulary)[-1]
+        return last
+
+    def _asked(self, prompt: str) -> NDArray[np.int32]:
+        """The ids of `prompt`, which must leave room for an answer."""
+        ids = self.tokenizer.encode(prompt, add_special_tokens=False).ids
+        if len(ids) >= MAX_POSITIONS:
+            raise ValueError(f"the prompt has {len(ids)} tokens, at most {MAX_POSITIONS - 1} allowed")
+        return np.array(ids, dtype=np.int32)
 
     def _parameters(self, sampling: Sampling) -> Any:
         parameters = onnxruntime_genai.GeneratorParams(self._model)

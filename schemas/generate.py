@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.topics import TOPICS, Topic
+from schemas.topics import EVENT_TOPICS, OUTCOMES, TOPICS, Topic
 
 HERE = Path(__file__).parent
 VERSION = "0.1.0"
@@ -88,7 +88,7 @@ def _channel(topic: Topic) -> dict[str, Any]:
 
 def _verb(topic: Topic) -> str:
     """What holdfast does with the topic, as AsyncAPI tells it from the application's side."""
-    return "receive" if topic.name.startswith("events.") and topic.name != "events.rejected" else "send"
+    return "receive" if topic in (*EVENT_TOPICS, OUTCOMES) else "send"
 
 
 def _operation(topic: Topic) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from msgspec import Struct
 from schemas.deadletter import DeadLetter
 from schemas.decision import Crossing, Decision, Draft, DraftRequest
 from schemas.events import Account, Login, Support, Tick, Usage
+from schemas.outcome import UserOutcome
 from schemas.risk import Burst, Risk
 
 DAY_MS = 86_400_000
@@ -46,6 +47,7 @@ DRAFT_REQUESTS = Topic(name="drafts.requests", types=(DraftRequest,), retention_
 DRAFTS = Topic(name="drafts", types=(Draft,), retention_ms=7 * DAY_MS)
 DECISIONS = Topic(name="decisions", types=(Decision,), retention_ms=365 * DAY_MS)
 INTERVENTIONS = Topic(name="interventions", types=(Decision,), retention_ms=31 * DAY_MS)
+OUTCOMES = Topic(name="outcomes", types=(UserOutcome,), retention_ms=365 * DAY_MS)
 
 EVENT_TOPICS = (LOGIN, USAGE, SUPPORT, ACCOUNT)
 TOPICS = (
@@ -58,5 +60,6 @@ TOPICS = (
     DRAFTS,
     DECISIONS,
     INTERVENTIONS,
+    OUTCOMES,
 )
 TOPIC_OF_KIND = {"login": LOGIN, "usage": USAGE, "support": SUPPORT, "account": ACCOUNT}

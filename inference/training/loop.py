@@ -24,7 +24,8 @@ LEARNING_RATE = 2e-3
 WARM_UP_STEPS = 100
 _CLIP = 1.0
 _CHECKPOINT_S = 120
-_IGNORED = -100
+IGNORED = -100
+"""A target that is none."""
 
 
 class Progress(NamedTuple):
@@ -47,26 +48,32 @@ Pair = tuple[list[int], list[int]]
 
 
 def batches(tokenizer: Tokenizer, seed: int) -> Iterator[Batch]:
-    """Batches without end, shuffled, each of examples of like length."""
+    """Batches of the corpus without end, shuffled, each of examples of like length."""
+    source = (pair_of(tokenizer, prompt(one.profile), one.script) for one in examples(seed))
+    return pooled(source, token_id(tokenizer, PAD), seed, BATCH)
+
+
+def pair_of(tokenizer: Tokenizer, asked: str, answer: str) -> Pair:
+    """The ids of a prompt and its answer; what is to be predicted at each place: the answer and its end."""
+    prompt_ids = tokenizer.encode(asked, add_special_tokens=False).ids
+    answer_ids = [*tokenizer.encode(answer, add_special_tokens=False).ids, token_id(tokenizer, END)]
+    return prompt_ids + answer_ids, [IGNORED] * (len(prompt_ids) - 1) + answer_ids
+
+
+def pooled(source: Iterator[Pair], pad: int, seed: int, size: int) -> Iterator[Batch]:
+    """Batches of `size` from an endless `source`, shuffled, each of pairs of like length."""
     generator = torch.Generator().manual_seed(seed)
-    pad, end = token_id(tokenizer, PAD), token_id(tokenizer, END)
-    source = examples(seed)
     while True:
-        pool: list[Pair] = []
-        for example in islice(source, BATCH * _POOL):
-            asked = tokenizer.encode(prompt(example.profile)).ids
-            answer = [*tokenizer.encode(example.script).ids, end]
-            pool.append((asked + answer, [_IGNORED] * (len(asked) - 1) + answer))
-        pool.sort(key=lambda pair: len(pair[0]))
+        pool = sorted(islice(source, size * _POOL), key=lambda pair: len(pair[0]))
         for at in torch.randperm(_POOL, generator=generator).tolist():
-            yield _batch(pool[at * BATCH : (at + 1) * BATCH], pad)
+            yield collate(pool[at * size : (at + 1) * size], pad)
 
 
-def _batch(pairs: list[Pair], pad: int) -> Batch:
-    # Padding stands on the right, where the causal mask keeps it from being seen.
-    longest = len(pairs[-1][0])
+def collate(pairs: list[Pair], pad: int) -> Batch:
+    """One batch; padding stands on the right, where the causal mask keeps it from being seen."""
+    longest = max(len(ids) for ids, _ in pairs)
     ids = torch.tensor([ids + [pad] * (longest - len(ids)) for ids, _ in pairs])
-    targets = [targets + [_IGNORED] * (longest - len(targets)) for _, targets in pairs]
+    targets = [targets + [IGNORED] * (longest - len(targets)) for _, targets in pairs]
     return Batch(ids, torch.tensor(targets))
 
 
@@ -81,7 +88,7 @@ def learning_rate(step: int, steps: int) -> float:
 def loss_of(model: GptOssForCausalLM, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean loss over the answers' tokens, and the loss that spreads the tokens over the experts."""
     output = model.model(input_ids=batch.ids, use_cache=False, output_router_logits=True)
-    wanted = batch.targets != _IGNORED
+    wanted = batch.targets != IGNORED
     # The head is the dearest part: it is asked only where there is something to predict.
     logits = model.lm_head(output.last_hidden_state[wanted])
     balance = load_balancing_loss_func(

@@ -5,6 +5,9 @@ from transformers import GptOssConfig, GptOssForCausalLM
 from inference.training.tokenizer import VOCABULARY
 
 MAX_POSITIONS = 512
+SWIGLU_LIMIT = 7.0
+"""Where the experts clamp what comes into their gate. transformers does it unasked; the builder of the ONNX
+file does it only where the configuration says so."""
 
 
 def config(pad_id: int, end_id: int) -> GptOssConfig:
@@ -33,6 +36,7 @@ def config(pad_id: int, end_id: int) -> GptOssConfig:
         attention_bias=True,
         tie_word_embeddings=False,
         router_aux_loss_coef=0.01,
+        swiglu_limit=SWIGLU_LIMIT,
         pad_token_id=pad_id,
         bos_token_id=pad_id,
         eos_token_id=end_id,

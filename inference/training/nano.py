@@ -71,7 +71,17 @@ def main(
     if served.parent.resolve() != target.resolve():
         shutil.copyfile(served, target / served.name)
 
-    nano = Nano(target)
+    scores, samples = scored(target, seed=seed, scripts=scripts, refusal=refusal, report=report)
+    metrics = _metrics(made, reports, seed, written_bytes) | scores | _registered(scores["sampled"], seed)
+    card.write(target, metrics, samples)
+    return metrics
+
+
+def scored(
+    folder: Path, *, seed: int, scripts: int, refusal: evaluate.Refusal, report: Report
+) -> tuple[dict[str, Any], list[evaluate.Sample]]:
+    """What the model in `folder` is worth, `greedy` and `sampled`, and the scripts that it wrote sampled."""
+    nano = Nano(folder)
     scores = {}
     samples: list[evaluate.Sample] = []
     for name, sampling in {
@@ -87,9 +97,7 @@ def main(
             report=lambda done, name=name: report(f"evaluate {name}", done, scripts, ""),  # type: ignore[misc]  # bound
         )
         scores[name] = score._asdict()
-    metrics = _metrics(made, reports, seed, written_bytes) | scores | _registered(scores["sampled"], seed)
-    card.write(target, metrics, samples)
-    return metrics
+    return scores, samples
 
 
 def _registered(sampled: dict[str, Any], seed: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from inference.registry import next_version
 from inference.tritonserver import MODEL
 from operators.ladder import refusal
 from schemas.errors import InputError
+from streams.commands import tuning
 from streams.commands.output import AsJson, notice, out, print_json, progress
 from streams.commands.train_risk import risk
 from streams.commands.train_sentiment import sentiment
@@ -17,6 +18,12 @@ from streams.settings import load_settings
 
 app = typer.Typer(help="Train the models that holdfast makes itself.", no_args_is_help=True)
 _EXTRA = ("onnx", "tokenizers", "torch", "transformers")
+
+
+app.command()(tuning.examples)
+app.command()(tuning.lora)
+app.command(name="pairs")(tuning.make_pairs)
+app.command()(tuning.dpo)
 
 
 @app.callback()

@@ -4,6 +4,8 @@ import typer
 
 from streams.commands.evaluating.risk import risk
 from streams.commands.evaluating.sentiment import sentiment
+from streams.commands.evaluating.estimate import estimate
+from streams.commands.evaluating.scripts import scripts
 
 app = typer.Typer(help="Say what the models are worth, on data of your own.", no_args_is_help=True)
 
@@ -15,3 +17,5 @@ def _group() -> None:
 
 app.command()(risk)
 app.command()(sentiment)
+app.command()(scripts)
+app.command()(estimate)
