@@ -1,7 +1,6 @@
 """Draws a report: latency over time, how far the job was behind, and the percentile curve."""
 
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -10,24 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.report import Report
+from streams.pictures import BLUE, GREY, ORANGE, RED, STYLE, undated
 
-_BLUE, _ORANGE, _GREY, _RED = "#1f5fa8", "#d9822b", "#8a8f98", "#c0392b"
-_STYLE: Any = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.titlelocation": "left",
-    "grid.color": "#e3e5e8",
-    "svg.fonttype": "none",
-    "svg.hashsalt": "holdfast",
-}
 _NINES = (0.5, 0.9, 0.99, 0.999, 0.9999)
 
 
 def plot(report: Report, path: Path) -> None:
     """Write the picture of `report` to `path`; the name's ending says as what."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9, 9.5), layout="constrained")
         times, boundary, curve = figure.subplots(3, 1, height_ratios=(1.2, 1, 1))
         parameters = report.parameters
@@ -43,19 +32,14 @@ def plot(report: Report, path: Path) -> None:
         _behind(boundary, report)
         boundary.sharex(times)
         _percentiles(curve, report)
-        figure.savefig(path, metadata=_undated(path))
-
-
-def _undated(path: Path) -> dict[str, Any]:
-    """The same report gives the same file."""
-    return {"Date": None} if path.suffix == ".svg" else {}
+        figure.savefig(path, metadata=undated(path))
 
 
 def _over_time(axes: Axes, report: Report) -> None:
     seconds = [second.at_s + 0.5 for second in report.over_time]
-    axes.plot(seconds, [max(0.5, s.p99_ms) for s in report.over_time], color=_ORANGE, lw=1.2, label="p99")
-    axes.plot(seconds, [max(0.5, s.p50_ms) for s in report.over_time], color=_BLUE, lw=1.2, label="p50")
-    axes.axhline(report.budget_ms, color=_RED, lw=1, ls="--", label=f"budget, {report.budget_ms} ms")
+    axes.plot(seconds, [max(0.5, s.p99_ms) for s in report.over_time], color=ORANGE, lw=1.2, label="p99")
+    axes.plot(seconds, [max(0.5, s.p50_ms) for s in report.over_time], color=BLUE, lw=1.2, label="p50")
+    axes.axhline(report.budget_ms, color=RED, lw=1, ls="--", label=f"budget, {report.budget_ms} ms")
     axes.set(title="Detection → publication, of each second", ylabel="ms", yscale="log")
     axes.set_xlim(0, report.parameters["seconds"])
     _marks(axes, report)
@@ -64,8 +48,8 @@ def _over_time(axes: Axes, report: Report) -> None:
 
 def _behind(axes: Axes, report: Report) -> None:
     seconds = [second.at_s + 0.5 for second in report.over_time]
-    axes.plot(seconds, [s.boundary_p99_ms for s in report.over_time], color=_ORANGE, lw=1.2, label="p99")
-    axes.plot(seconds, [s.boundary_p50_ms for s in report.over_time], color=_BLUE, lw=1.2, label="p50")
+    axes.plot(seconds, [s.boundary_p99_ms for s in report.over_time], color=ORANGE, lw=1.2, label="p99")
+    axes.plot(seconds, [s.boundary_p50_ms for s in report.over_time], color=BLUE, lw=1.2, label="p50")
     samples = [
         ((s.at_ms - report.measured_from_ms) / 1000, s.watermark_ms)
         for s in report.samples
@@ -74,7 +58,7 @@ def _behind(axes: Axes, report: Report) -> None:
     axes.plot(
         [at_s for at_s, _ in samples],
         [watermark_ms for _, watermark_ms in samples],
-        color=_GREY,
+        color=GREY,
         lw=1,
         ls=":",
         label="event time behind",
@@ -98,7 +82,7 @@ def _marks(axes: Axes, report: Report) -> None:
             axes.axvspan(
                 begin_s,
                 begin_s + max(0.1, checkpoint.took_ms / 1000),
-                color=_GREY,
+                color=GREY,
                 alpha=0.35,
                 lw=0,
                 label=label,
@@ -107,18 +91,18 @@ def _marks(axes: Axes, report: Report) -> None:
     if report.disturbed_s is not None:
         outage = report.parameters["outage"]
         what = report.scenario if outage is None else f"{outage['stop']} away"
-        axes.axvspan(*report.disturbed_s, color=_RED, alpha=0.07, lw=0, label=what)
+        axes.axvspan(*report.disturbed_s, color=RED, alpha=0.07, lw=0, label=what)
 
 
 def _percentiles(axes: Axes, report: Report) -> None:
-    names = {"total": ("detection → publication", _BLUE), "boundary": ("boundary → publication", _ORANGE)}
+    names = {"total": ("detection → publication", BLUE), "boundary": ("boundary → publication", ORANGE)}
     for name, (label, colour) in names.items():
         histogram = HdrHistogram.decode(report.histograms[name])
         count = max(2, histogram.get_total_count())
         left = np.geomspace(1, 1 / count, 200)  # the share of the decisions that took longer
         ms = [histogram.get_value_at_percentile(100 * (1 - share)) / 1000 for share in left]
         axes.plot(1 / left, np.maximum(ms, 0.5), color=colour, lw=1.4, label=label)
-    axes.axhline(report.budget_ms, color=_RED, lw=1, ls="--", label=f"budget, {report.budget_ms} ms")
+    axes.axhline(report.budget_ms, color=RED, lw=1, ls="--", label=f"budget, {report.budget_ms} ms")
     axes.set(title="Percentiles", xlabel="percentile", ylabel="ms", xscale="log", yscale="log")
     axes.set_xticks([1 / (1 - share) for share in _NINES], [f"{100 * share:g} %" for share in _NINES])
     axes.minorticks_off()

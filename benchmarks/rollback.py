@@ -109,7 +109,7 @@ def _two_versions(settings: Settings) -> Iterator[Settings]:
         shutil.copyfile(source / CONFIG, target / CONFIG)
         set_policy(target, "1")
         for version in "12":
-            shutil.copytree(source / registry.promoted(MODEL, settings.model_repository), target / version)
+            shutil.copytree(registry.promoted(MODEL, settings.model_repository), target / version)
         yield replace(settings, model_repository=Path(folder))
 
 

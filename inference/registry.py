@@ -150,13 +150,16 @@ def replace(path: Path, text: str) -> None:
         raise InputError(f"cannot write {path}: {error}") from error
 
 
-def promoted(model: str, repository: Path = MODEL_REPOSITORY) -> str:
-    """The version of `model` that users get.
+def promoted(model: str, repository: Path = MODEL_REPOSITORY) -> Path:
+    """The folder of the version of `model` that users get.
 
-    >>> promoted("script")
+    Raises:
+        InputError: there is no such model, or its `serving.json` cannot be used.
+
+    >>> promoted("script").name
     '1'
     """
-    return read(repository, model).promoted
+    return repository / model / read(repository, model).promoted
 
 
 class Watch:

@@ -13,8 +13,6 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from inference.registry import promoted
-from inference.tritonserver import MODEL_REPOSITORY
 from schemas.errors import UnavailableError
 
 MODEL = "risk"
@@ -104,15 +102,6 @@ def load(folder: Path, names: tuple[str, ...]) -> Risk:
             " train it again, or take the version of this release"
         )
     return Risk(folder, session, calibration)
-
-
-def promoted_folder() -> Path:
-    """The folder of the version that users get.
-
-    Raises:
-        InputError: there is none.
-    """
-    return MODEL_REPOSITORY / MODEL / promoted(MODEL)
 
 
 def sigmoid(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,21 +10,10 @@ from tokenizers import Tokenizer
 
 from inference.labelled import CLASSES
 from inference.ngrams import Ngrams, normal
-from inference.registry import promoted
-from inference.tritonserver import MODEL_REPOSITORY
 from schemas.errors import UnavailableError
 
 MODEL = "sentiment"
 NETWORK, TOKENIZER, NGRAMS = "model.onnx", "tokenizer.json", "ngrams.npz"
-
-
-def promoted_folder() -> Path:
-    """The folder of the version that serves.
-
-    Raises:
-        InputError: there is no version.
-    """
-    return MODEL_REPOSITORY / MODEL / promoted(MODEL)
 
 
 class Network:

@@ -15,7 +15,7 @@ from inference.nano import Nano, Sampling
 from inference.registry import promoted
 from inference.training import card, evaluate, export, loop, model, tokenizer
 from inference.training.corpus import HELD_OUT_SHARE, fingerprint
-from inference.tritonserver import MODEL, MODEL_REPOSITORY
+from inference.tritonserver import MODEL
 
 STEPS = 6_000
 SEED = 7
@@ -67,7 +67,7 @@ def main(
     made.save_pretrained(trained)
     target.mkdir(parents=True, exist_ok=True)
     written_bytes = export.export(trained, target)
-    served = MODEL_REPOSITORY / MODEL / promoted(MODEL) / "model.py"
+    served = promoted(MODEL) / "model.py"
     if served.parent.resolve() != target.resolve():
         shutil.copyfile(served, target / served.name)
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from inference.labelled import CLASSES
-from inference.sentiment import NGRAMS, Sentiment, among, blended, log_softmax, promoted_folder
+from inference.registry import promoted
+from inference.sentiment import MODEL, NGRAMS, Sentiment, among, blended, log_softmax
 from schemas.errors import UnavailableError
 
-SHIPPED = Sentiment.load(promoted_folder())
+SHIPPED = Sentiment.load(promoted(MODEL))
 MOST_BYTES = 12 * 1024 * 1024
 
 
@@ -65,7 +66,7 @@ def test_no_messages_are_no_rows() -> None:
 
 
 def test_it_is_named_by_its_folder_and_small_enough() -> None:
-    folder = promoted_folder()
+    folder = promoted(MODEL)
     assert SHIPPED.version == folder.name
     assert sum(path.stat().st_size for path in folder.iterdir()) <= MOST_BYTES
     assert {"metrics.json", "MODEL_CARD.md"} <= {path.name for path in folder.iterdir()}

@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from inference.risk import load, promoted_folder
+from inference.registry import promoted
+from inference.risk import MODEL, load
 from operators.signals import NAMES
 from streams.commands.output import AsJson, day, out, print_json
 from streams.risk.log import read_log
 from streams.risk.protocol import LEAD_H, Task
 from streams.risk.scoring import figures, score, write_predictions
+from streams.settings import load_settings
 
 MAX_LEAD_H = 30 * 24
 
@@ -47,12 +49,12 @@ def risk(
     Example: holdfast evaluate risk --data log.parquet --task hard --predictions out.parquet
     """
     log = read_log(data)
-    chosen = load(model or promoted_folder(), NAMES)
+    chosen = load(model or promoted(MODEL, load_settings().model_repository), NAMES)
     scored = score(chosen, log, task, lead_h)
     if predictions is not None:
         write_predictions(predictions, scored)
     found = figures(scored, chosen.calibration.balanced_threshold[task])
-    facts = {"task": task.value, "lead_h": lead_h, "model": "risk", "version": chosen.version}
+    facts = {"task": task.value, "lead_h": lead_h, "model": MODEL, "version": chosen.version}
     if as_json:
         flat = {name: value["value"] if isinstance(value, dict) else value for name, value in found.items()}
         ci = {name: value["ci"] for name, value in found.items() if isinstance(value, dict)}

@@ -13,9 +13,11 @@ from rich.table import Table
 
 from inference.agreement import figures
 from inference.labelled import CLASSES, Labelled, is_test, key, read
-from inference.sentiment import MODEL, Sentiment, among, promoted_folder
+from inference.registry import promoted
+from inference.sentiment import MODEL, Sentiment, among
 from schemas.errors import InputError
 from streams.commands.output import AsJson, out, print_json, progress
+from streams.settings import load_settings
 
 
 def sentiment(
@@ -42,7 +44,7 @@ def sentiment(
     Example: holdfast evaluate sentiment --data reviews.parquet --predictions out.parquet
     """
     found = _unseen(read(data), data) if unseen else read(data)
-    chosen = Sentiment.load(model or promoted_folder())
+    chosen = Sentiment.load(model or promoted(MODEL, load_settings().model_repository))
     probabilities, took_ms = _read(chosen, found.texts)
     said = among(probabilities, list(found.spelling))
     if predictions is not None:
