@@ -102,7 +102,10 @@ def _together(parts: Sequence[Part]) -> Part:
 
 def _data(sources: list[Source]) -> dict[str, Any]:
     together = hashlib.sha256("".join(source.sha256 for source in sources).encode())
-    return {"fingerprint": f"sha256:{together.hexdigest()}", "files": [_fingerprint(source) for source in sources]}
+    return {
+        "fingerprint": f"sha256:{together.hexdigest()}",
+        "files": [_fingerprint(source) for source in sources],
+    }
 
 
 def _fingerprint(source: Source) -> dict[str, Any]:
