@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -85,8 +86,8 @@ def _config(folder: Path) -> AutoConfig:
     return found
 
 
-def _loaded(kind: type, folder: Path, **options: bool) -> torch.nn.Module:
+def _loaded(kind: Any, folder: Path, **options: bool) -> torch.nn.Module:
     try:
-        return kind.from_pretrained(folder, local_files_only=True, **options)  # type: ignore[attr-defined]
+        return kind.from_pretrained(folder, local_files_only=True, **options)
     except (OSError, ValueError) as error:
         raise InputError(f"{folder}: no weights: {str(error).splitlines()[0]}") from error
