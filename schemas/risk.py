@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from schemas.events import EpochMs, Name, TenantId
-from schemas.vocabulary import Trigger
+from schemas.vocabulary import Locale, Trigger
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 
@@ -45,7 +45,7 @@ class Effect(Struct, frozen=True, kw_only=True):
 
 
 class Assessment(Struct, frozen=True, kw_only=True):
-    """The probability that the user leaves, with the strongest reasons, the strongest first.
+    """The probability that the user leaves, with what raises it most, the strongest first.
 
     `sentiment` is that of the last message to customer service, where there is one. `assessed_ms`
     (processing time, epoch ms) is when all of this was known.
@@ -54,6 +54,8 @@ class Assessment(Struct, frozen=True, kw_only=True):
     trigger: Trigger
     probability: Share
     reasons: tuple[Effect, ...]
+    words: dict[Locale, tuple[str, ...]]
+    """The reasons that a person can make sense of, as sentences, in each language."""
     model: str
     model_version: str
     sentiment: Sentiment | None = None

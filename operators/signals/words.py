@@ -125,23 +125,23 @@ BY_VALUE = {
 
 
 def reasons(effects: Iterable[tuple[str, float, float]], locale: Locale, most: int = 3) -> tuple[str, ...]:
-    """The strongest reasons as sentences, at most `most`, those that raise the risk marked by a +.
+    """The strongest of what raises the risk as sentences, at most `most`.
 
-    `effects` are (signal, value, effect in log-odds), the strongest first.
+    `effects` are (signal, value, effect in log-odds).
 
-    >>> some = [("quiet", 6.5, 0.9), ("quiet_to_mean_gap", 3.2, 0.4), ("active_days_30d", 12.0, -0.2)]
+    >>> some = [("active_days_30d", 12.0, -1.2), ("quiet_to_mean_gap", 3.2, 0.4), ("quiet", 6.5, 0.9)]
     >>> reasons(some, Locale.EN)
-    ('Last active 6.5 days ago (+0.90)', '12 active days in the last 30 (-0.20)')
-    >>> reasons(some, Locale.ZH, most=1)
-    ('最近一次活跃在6.5天前（+0.90）',)
+    ('Last active 6.5 days ago',)
+    >>> reasons(some, Locale.ZH)
+    ('最近一次活跃在6.5天前',)
     """
     said: dict[str, str] = {}
-    for name, value, effect in effects:
+    for name, value, effect in sorted(effects, key=lambda each: -each[2]):
         sentence = SENTENCES.get(name) or BY_VALUE.get(name, {}).get(round(value))
-        if sentence is None or sentence.topic in said or abs(effect) < LEAST_EFFECT:
+        if sentence is None or sentence.topic in said or effect < LEAST_EFFECT:
             continue
-        text = (sentence.zh if locale is Locale.ZH else sentence.en).format(value=_shown(value))
-        said[sentence.topic] = text + (f"（{effect:+.2f}）" if locale is Locale.ZH else f" ({effect:+.2f})")
+        text = sentence.zh if locale is Locale.ZH else sentence.en
+        said[sentence.topic] = text.format(value=_shown(value))
         if len(said) == most:
             break
     return tuple(said.values())

@@ -14,19 +14,20 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from operators.signals import words
 from operators.window import WINDOW_PANES, pane_of, phase_ms
 from schemas.codec import accept
 from schemas.errors import RejectedEvent, UnavailableError
 from schemas.events import Account, Event, Login, Support, Usage
 from schemas.risk import Assessment, Burst, Effect, Risk, Sentiment
 from schemas.topics import BURSTS
-from schemas.vocabulary import Trigger
+from schemas.vocabulary import Locale, Trigger
 from streams.agents.agent import Received
 from streams.agents.author import Users, now_ms
 from streams.store import User
 
 REASONS = 5
-"""The strongest reasons that an assessment names."""
+"""How many reasons an assessment names."""
 STALE_MS = 3_600_000
 _NO_NEWS = ("event_id", "ts", "replay", "tenure_days")
 TRIES, PAUSE_S = 5, 0.05
@@ -87,7 +88,9 @@ class Assessor:
         if isinstance(occasion, Account) and (account is None or account.ts <= occasion.ts):
             account = occasion
         score = self._scorer.score(occasion.key, events, account, occasion.ts + 1)
-        strongest = sorted(score.effects, key=lambda name: -abs(score.effects[name]))[:REASONS]
+        raising = [name for name, effect in score.effects.items() if effect > 0]
+        strongest = sorted(raising, key=lambda name: -score.effects[name])[:REASONS]
+        told = [(name, score.signals[name] or 0.0, score.effects[name]) for name in raising]
         return Risk(
             event_id=occasion.event_id,
             tenant=occasion.tenant,
@@ -101,6 +104,7 @@ class Assessor:
                     Effect(signal=name, value=score.signals[name], effect=score.effects[name])
                     for name in strongest
                 ),
+                words={locale: words.reasons(told, locale) for locale in Locale},
                 model=score.model,
                 model_version=score.model_version,
                 sentiment=score.sentiment,

@@ -90,11 +90,14 @@ class Author:
 
 
 def _at_risk(profile: Profile, risk: Assessment) -> Profile:
-    """What a risk crossing adds: where nothing has dropped yet, the script is about what just happened."""
+    """What a risk crossing adds: its reasons first, and where nothing has dropped yet, what just happened."""
     happened = _HAPPENED.get(risk.trigger)
-    if profile.reason is not Reason.STEADY or happened is None:
-        return profile
-    return msgspec.structs.replace(profile, reason=happened)
+    is_news = profile.reason is Reason.STEADY and happened is not None
+    return msgspec.structs.replace(
+        profile,
+        reason=happened if is_news else profile.reason,
+        sentences=(*risk.words.get(profile.locale, ()), *profile.sentences),
+    )
 
 
 def _as_of_ms(crossing: Crossing) -> int:

@@ -7,8 +7,9 @@ import msgspec
 import typer
 
 from schemas.decision import Decision
-from schemas.risk import Assessment, Effect
+from schemas.risk import Assessment
 from schemas.topics import DECISIONS
+from schemas.vocabulary import Locale
 from streams.commands.output import AsJson, day, err, out, print_json
 from streams.consumer import Record, reading
 from streams.demo import crossed
@@ -70,13 +71,8 @@ def line(decision: Decision) -> str:
 
 
 def why(risk: Assessment) -> str:
-    """What a risk was assessed at, and its reasons with their effects in log-odds."""
-
-    def told(reason: Effect) -> str:
-        value = "unknown" if reason.value is None else f"{reason.value:.4g}"
-        return f"{reason.signal} {value} ({reason.effect:+.2f})"
-
-    return f"{risk.trigger}: {', '.join(map(told, risk.reasons))}"
+    """What a user was assessed at, and what raised the risk."""
+    return f"{risk.trigger}: {', '.join(risk.words.get(Locale.EN, ()))}"
 
 
 def colour(decision: Decision) -> str:

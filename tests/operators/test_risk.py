@@ -48,6 +48,7 @@ def risk(probability: float, at: int = AT, event_id: str | None = None, hours: i
         assessment=Assessment(
             trigger=Trigger.SUPPORT,
             probability=probability,
+            words={},
             reasons=(),
             model="risk",
             model_version="1",

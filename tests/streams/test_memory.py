@@ -87,6 +87,7 @@ def test_a_risk_crossing_that_is_held_says_so_with_the_risk_and_its_own_detectio
     assessment = Assessment(
         trigger=Trigger.ACCOUNT,
         probability=0.9,
+        words={},
         reasons=(),
         model="risk",
         model_version="1",

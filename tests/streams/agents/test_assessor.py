@@ -10,7 +10,7 @@ from operators.window import PANE_MS
 from schemas.codec import encode
 from schemas.events import Account, Event, Login, Replay, Support, Tick, Usage
 from schemas.risk import Burst, Risk, Sentiment
-from schemas.vocabulary import Trigger
+from schemas.vocabulary import Locale, Trigger
 from streams.agents import assessor
 from streams.agents.agent import Received
 from streams.agents.assessor import REASONS, STALE_MS, TRIES, Assessor, Score
@@ -70,10 +70,13 @@ def test_an_assessment_tells_of_the_event_the_model_and_its_reasons(
     assert (assessment.trigger, assessment.probability) == (trigger, 0.7)
     assert (assessment.model, assessment.model_version, assessment.sentiment) == ("risk", "7", SAD)
     assert [(r.signal, r.value, r.effect) for r in assessment.reasons[:2]] == [
-        ("logins", 3.0, -2.0),
         ("errors", 3.0, 1.5),
+        ("usage", 3.0, 0.3),
     ]
-    assert len(assessment.reasons) == REASONS < len(risk.signals) == len(EFFECTS)
+    assert len(assessment.reasons) == REASONS
+    assert risk.signals.keys() == EFFECTS.keys()
+    assert assessment.words[Locale.EN] == ("A customer for 3 days", "Last active 3 days ago")
+    assert assessment.words[Locale.ZH][1] == "最近一次活跃在3天前"
     assert msgspec.json.decode(encode(risk), type=Risk) == risk
 
 

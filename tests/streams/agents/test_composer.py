@@ -191,6 +191,7 @@ def at_risk(trigger: Trigger) -> Crossing:
     assessment = Assessment(
         trigger=trigger,
         probability=0.7,
+        words={},
         reasons=(),
         model="risk",
         model_version="1",

@@ -2,7 +2,7 @@
 
 from schemas.decision import Decision, Timing
 from schemas.risk import Assessment, Effect
-from schemas.vocabulary import Cause, HeldBy, Outcome, Strategy, Tier, Trigger
+from schemas.vocabulary import Cause, HeldBy, Locale, Outcome, Strategy, Tier, Trigger
 from streams.commands.decisions import line
 
 
@@ -34,14 +34,12 @@ def test_a_risk_has_its_probability_and_reasons() -> None:
     risk = Assessment(
         trigger=Trigger.SUPPORT,
         probability=0.634,
-        reasons=(
-            Effect(signal="quiet", value=12.3456, effect=1.25),
-            Effect(signal="seats", value=None, effect=-0.5),
-        ),
+        reasons=(Effect(signal="quiet", value=12.3456, effect=1.25),),
+        words={Locale.EN: ("Last active 12 days ago", "Logged out"), Locale.ZH: ("最近一次活跃在12天前",)},
         model="risk",
         model_version="3",
         assessed_ms=1.0,
     )
     text = line(decision(Cause.RISK, Tier.HIGH, risk))
     assert "high, risk 0.63" in text and "→" not in text
-    assert "support: quiet 12.35 (+1.25), seats unknown (-0.50)" in text
+    assert "support: Last active 12 days ago, Logged out" in text

@@ -173,6 +173,7 @@ def risk(key: str, event_id: str, at: int, probability: float) -> Risk:
         assessment=Assessment(
             trigger=Trigger.ERRORS,
             probability=probability,
+            words={},
             reasons=(Effect(signal="quiet", value=None, effect=0.5),),
             model="risk",
             model_version="1",
