@@ -153,7 +153,10 @@ def _as_days(flat: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _days(log: Log) -> NDArray[np.float32]:
-    """Uses, logins, logouts and active hours in each third of each day, the oldest first, flat."""
+    """Uses, logins, logouts, active hours in each third, and the state at the end of each day, flat.
+
+    The oldest day stands first.
+    """
     cuts = sample(log, cutoffs(log).tau_ms).cuts
     begin, end = edges(log, cuts)
     parts = (slice(first, first + _WINDOWS) for first in range(0, len(begin), _WINDOWS))
@@ -170,6 +173,15 @@ def _days_of(w: Windows) -> NDArray[np.float32]:
     def channels() -> Iterator[NDArray[np.float64]]:
         yield from map(a_day, (w.is_use, w.is_login, w.is_logout))
         yield w.hours.reshape(w.rows, DAYS, 3, 8).mean(axis=3)
+        yield _state(w)[:, ::-1, np.newaxis]
 
     days = np.concatenate(list(channels()), axis=2)[:, ::-1]
     return days.reshape(w.rows, -1).astype(np.float32)
+
+
+def _state(w: Windows) -> NDArray[np.float64]:
+    """-1 on days at whose end the user had last logged out, 1 otherwise, 0 before the first event; by day."""
+    said = np.zeros((w.rows, DAYS))
+    said[w.row, DAYS - 1 - w.age_ms // DAY_MS] = np.where(w.is_logout, -1.0, 1.0)  # the last one stays
+    last = np.maximum.accumulate(np.where(said != 0, np.arange(DAYS), 0), axis=1)
+    return np.take_along_axis(said, last, axis=1)
