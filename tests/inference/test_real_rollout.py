@@ -31,7 +31,7 @@ def repository(tmp_path: Path) -> Path:
     """Two versions of the small model that differ in their number alone, and one that is broken."""
     model = tmp_path / "models" / MODEL
     for version in "123":
-        shutil.copytree(MODEL_REPOSITORY / MODEL / registry.promoted(MODEL), model / version)
+        shutil.copytree(registry.promoted(MODEL), model / version)
     shutil.copyfile(MODEL_REPOSITORY / MODEL / CONFIG, model / CONFIG)
     set_policy(model, "1")
     (model / "3" / "model.onnx").write_bytes(b"no model")

@@ -73,7 +73,7 @@ def test_nobody_in_particular_gets_the_promoted_version() -> None:
 
 def test_a_folder_dropped_beside_the_first_version_serves_nobody(repository: Path) -> None:
     add(repository, "2")
-    assert registry.promoted("risk", repository) == "1"
+    assert registry.promoted("risk", repository) == repository / "risk" / "1"
 
 
 def test_what_was_written_is_read_again(repository: Path) -> None:
@@ -187,7 +187,7 @@ def test_what_has_fallen_is_named_however_little_it_is() -> None:
 def test_every_model_of_this_project_is_complete_and_its_promoted_version_there() -> None:
     for model in registry.models(MODEL_REPOSITORY):
         found = {one.version: one for one in registry.versions(MODEL_REPOSITORY, model)}
-        assert found[registry.promoted(model)].missing == (), model
+        assert found[registry.promoted(model).name].missing == (), model
 
 
 def test_a_version_that_is_not_there_is_told_with_those_that_are(repository: Path) -> None:

@@ -196,7 +196,7 @@ def test_without_triton_nothing_new_serves_but_the_old_version_can_be_had_back(
     for change in (lambda: alone.promote("3"), lambda: alone.canary("3", 0.1)):
         with pytest.raises(UnavailableError, match=r"Triton at 127\.0\.0\.1:1"):
             change()
-    assert registry.promoted("script", repository) == "2"
+    assert registry.promoted("script", repository) == repository / "script" / "2"
     assert alone.rollback() == registry.read(repository, "script") == Serving(promoted="1")
     assert policy(repository) == {"1"}, "what Triton loads when it starts"
 
