@@ -1,7 +1,9 @@
 """What holds for every test: an environment that says nothing, and modules that Python alone can import."""
 
 import os
+from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 # A person's settings, and how their terminal looks. Libraries read it while they are imported.
 _OURS = "HOLDFAST_"
@@ -11,8 +13,25 @@ for name in [name for name in os.environ if name.startswith(_OURS) or name in _L
 
 # Triton loads what lies there, by its path.
 collect_ignore = ["inference/model_repository"]
+
+
+def needs_the_extra(path: Path) -> bool:
+    """Whether a library is missing that only trainings need, and that is not installed everywhere."""
+    try:
+        import_module(".".join(path.relative_to(HERE).with_suffix("").parts))
+    except ModuleNotFoundError as error:
+        return (error.name or "").partition(".")[0] in EXTRA
+    return False
+
+
+HERE = Path(__file__).parent
+EXTRA = {"onnx", "onnx_ir", "peft", "safetensors", "torch", "transformers"}
+TRAINING = [
+    *(HERE / "inference" / "training").rglob("[a-z]*.py"),
+    HERE / "streams" / "risk" / "training.py",
+    HERE / "benchmarks" / "tried.py",
+]
 if find_spec("torch") is None:
-    needing_it = ("loop", "model", "nano", "pace", "tokenizer")
-    collect_ignore += [f"inference/training/{name}.py" for name in needing_it]
+    collect_ignore += [str(path) for path in TRAINING if needs_the_extra(path)]
 # The peers are not in this environment.
 collect_ignore += [f"benchmarks/peers/{name}_peer.py" for name in ("bytewax", "faust", "quix")]
