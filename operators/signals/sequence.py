@@ -1,6 +1,7 @@
 """A user's events as columns: the one form that signals are computed from, in the stream and in batches."""
 
 from collections.abc import Iterable, Mapping
+from math import isnan
 from typing import NamedTuple
 
 import numpy as np
@@ -81,4 +82,4 @@ def sequence_of(
 def _order(row: _Row) -> tuple[object, ...]:
     """Whatever order rows came in, sums over them are taken in one order: all but the feature's number."""
     ts_ms, kind, _, duration_ms, failed, sentiment = row
-    return ts_ms, kind, duration_ms, failed, np.nan_to_num(sentiment)
+    return ts_ms, kind, duration_ms, failed, 0.0 if isnan(sentiment) else sentiment
