@@ -45,7 +45,7 @@ class Effect(Struct, frozen=True, kw_only=True):
 
 
 class Assessment(Struct, frozen=True, kw_only=True):
-    """The probability that the user leaves, with what raises it most, the strongest first.
+    """The probability that the user leaves; over the threshold also what raises it most, strongest first.
 
     `sentiment` is that of the last message to customer service, where there is one. `assessed_ms`
     (processing time, epoch ms) is when all of this was known.

@@ -82,7 +82,7 @@ async def drafted(drafter: Drafter, received: Received) -> list[Out]:
 
 async def assessing(settings: Settings, users: UserStore, opened: AsyncExitStack) -> Parts:
     """The parts of the assessor's process."""
-    assessor = Assessor(users, Models(settings.model_repository))
+    assessor = Assessor(users, Models(settings.model_repository), load_tenants(settings.tenants_file))
     await assessor.warm_up()
     work = partial(assessed, assessor)
     return [Agent(settings, (SUPPORT, ACCOUNT, BURSTS), ASSESSOR_GROUP, work, ASSESSED_AT_ONCE).run()]

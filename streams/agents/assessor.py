@@ -25,6 +25,7 @@ from schemas.vocabulary import Locale, Trigger
 from streams.agents.agent import Received
 from streams.agents.author import Users, now_ms
 from streams.store import User
+from streams.tenants import Tenants
 
 REASONS = 5
 """How many reasons an assessment names."""
@@ -38,11 +39,14 @@ _bursts = msgspec.json.Decoder(Burst)
 
 
 class Score(NamedTuple):
-    """What a scorer makes of a user: all it went by, each signal's effect in log-odds, and who says so."""
+    """What a scorer makes of a user: all it went by, and who says so.
+
+    `effects` gives each signal's effect in log-odds; it takes a while, and is asked only where it is told.
+    """
 
     probability: float
     signals: dict[str, float | None]
-    effects: dict[str, float]
+    effects: Callable[[], dict[str, float]]
     model: str
     model_version: str
     sentiment: Sentiment | None
@@ -59,8 +63,11 @@ class Scorer(Protocol):
 class Assessor:
     """Assesses users; may work on several at once."""
 
-    def __init__(self, users: Users, scorer: Scorer, clock: Callable[[], float] = now_ms) -> None:
+    def __init__(
+        self, users: Users, scorer: Scorer, tenants: Tenants, clock: Callable[[], float] = now_ms
+    ) -> None:
         self._users = users
+        self._tenants = tenants
         self._scorer = scorer
         self._clock = clock
         self.missed = 0
@@ -88,9 +95,11 @@ class Assessor:
         if isinstance(occasion, Account) and (account is None or account.ts <= occasion.ts):
             account = occasion
         score = self._scorer.score(occasion.key, events, account, occasion.ts + 1)
-        raising = [name for name, effect in score.effects.items() if effect > 0]
-        strongest = sorted(raising, key=lambda name: -score.effects[name])[:REASONS]
-        told = [(name, score.signals[name] or 0.0, score.effects[name]) for name in raising]
+        may_cross = score.probability > self._tenants.of(occasion.tenant).risk_threshold
+        effects = score.effects() if may_cross else {}
+        raising = [name for name, effect in effects.items() if effect > 0]
+        strongest = sorted(raising, key=lambda name: -effects[name])[:REASONS]
+        told = [(name, score.signals[name] or 0.0, effects[name]) for name in raising]
         return Risk(
             event_id=occasion.event_id,
             tenant=occasion.tenant,
@@ -101,8 +110,7 @@ class Assessor:
                 trigger=_trigger(occasion),
                 probability=score.probability,
                 reasons=tuple(
-                    Effect(signal=name, value=score.signals[name], effect=score.effects[name])
-                    for name in strongest
+                    Effect(signal=name, value=score.signals[name], effect=effects[name]) for name in strongest
                 ),
                 words={locale: words.reasons(told, locale) for locale in Locale},
                 model=score.model,

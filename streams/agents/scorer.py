@@ -73,7 +73,7 @@ class Models:
         self._read: dict[tuple[str, str, str], Sentiment] = {}
         # The first time takes a second, and no user shall wait for it.
         nobody = Support(event_id="nobody", tenant="nobody", user_id="nobody", ts=0, text="Hello")
-        self.score("", (nobody,), None, 1)
+        self.score("", (nobody,), None, 1).effects()
 
     def score(self, key: str, events: Sequence[Event], account: Account | None, as_of_ms: int) -> Score:
         """The estimate of user `key` from the events before `as_of_ms` (epoch ms)."""
@@ -85,7 +85,7 @@ class Models:
         return Score(
             probability=float(model.probability(row[np.newaxis])[0]),
             signals={name: _known(value) for name, value in zip(NAMES, row, strict=True)},
-            effects={effect.name: effect.effect for effect in model.contributions(row)},
+            effects=lambda: {effect.name: effect.effect for effect in model.contributions(row)},
             model=risk.MODEL,
             model_version=model.version,
             sentiment=read[messages[-1].event_id] if messages else None,

@@ -10,10 +10,12 @@ from operators.window import PANE_MS
 from schemas.codec import encode
 from schemas.events import Account, Event, Login, Replay, Support, Tick, Usage
 from schemas.risk import Burst, Risk, Sentiment
+from schemas.tenant import Tenant
 from schemas.vocabulary import Locale, Trigger
 from streams.agents import assessor
 from streams.agents.agent import Received
 from streams.agents.assessor import REASONS, STALE_MS, TRIES, Assessor, Score
+from streams.tenants import Tenants
 from tests.streams.agents.fakes import NOW, Clock, Store
 
 AT = int(NOW) - 40
@@ -36,17 +38,18 @@ class Scorer:
     def score(self, key: str, events: Sequence[Event], account: Account | None, as_of_ms: int) -> Score:
         assert key == "acme/u/1"
         self.asked.append((tuple(events), account, as_of_ms))
-        return Score(0.7, dict.fromkeys(EFFECTS, 3.0) | {"age": None}, EFFECTS, "risk", "7", SAD)
+        return Score(0.7, dict.fromkeys(EFFECTS, 3.0) | {"age": None}, lambda: EFFECTS, "risk", "7", SAD)
 
 
 class Bench:
     """An assessor of one user, whom Redis knows by `events`."""
 
-    def __init__(self, *events: Event, account: Account | None = None) -> None:
+    def __init__(self, *events: Event, account: Account | None = None, threshold: float = 0.5) -> None:
+        tenants = Tenants({"acme": Tenant(product="Acme", risk_threshold=threshold)})
         self.clock = Clock()
         self.store = Store(self.clock, *(events or LOGINS), account=account)
         self.scorer = Scorer()
-        self.assessor = Assessor(self.store, self.scorer, self.clock)
+        self.assessor = Assessor(self.store, self.scorer, tenants, self.clock)
 
     def assess(self, event: Support | Account | Burst | Event | Tick, append_ms: int = AT + 3) -> Risk | None:
         key = None if isinstance(event, Tick) else event.key.encode()
@@ -78,6 +81,13 @@ def test_an_assessment_tells_of_the_event_the_model_and_its_reasons(
     assert assessment.words[Locale.EN] == ("A customer for 3 days", "Last active 3 days ago")
     assert assessment.words[Locale.ZH][1] == "最近一次活跃在3天前"
     assert msgspec.json.decode(encode(risk), type=Risk) == risk
+
+
+def test_reasons_are_told_only_of_who_may_cross() -> None:
+    risk = Bench(threshold=0.7).assess(COMPLAINT)
+    assert risk is not None
+    assert risk.assessment.probability == 0.7
+    assert risk.assessment.reasons == ()
 
 
 def test_the_event_itself_counts_before_redis_has_it_and_once_when_it_has() -> None:

@@ -109,9 +109,7 @@ def test_a_message_and_a_burst_of_errors_of_users_who_faded_are_decided_on(setti
         send(*(failure("failing", number, now_ms + number) for number in range(4)))
         assessed: dict[tuple[str, str], Risk] = {}
         for risk in until(4, lambda: decoded(risks, Risk)):
-            assessed.setdefault(
-                (risk.user_id, risk.event_id), risk
-            )  # its copy follows
+            assessed.setdefault((risk.user_id, risk.event_id), risk)  # its copy follows
         by_user = {
             decision.user_id: decision
             for decision in until(

@@ -69,8 +69,8 @@ def message(number: int, text: str = "sad") -> Support:
 def test_an_estimate_names_all_signals_with_their_effects(repository: Path) -> None:
     score = Models(repository).score(KEY, LOGINS, None, T + 1)
     assert (score.probability, score.model, score.model_version) == (0.25, "risk", "1")
-    assert tuple(score.signals) == tuple(score.effects) == NAMES
-    assert score.effects[NAMES[0]] == 1.0 and sum(score.effects.values()) == 1.0
+    assert tuple(score.signals) == tuple(score.effects()) == NAMES
+    assert score.effects()[NAMES[0]] == 1.0 and sum(score.effects().values()) == 1.0
     assert score.sentiment is None
     account = Account(event_id="a", ts=T, seats=3, **WHO)
     assert Models(repository).score(KEY, LOGINS, account, T + 1).signals["seats"] == 3.0
