@@ -13,6 +13,7 @@ from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.stats import binomtest
 
 from inference.client import TEMPERATURE, TOP_K, TOP_P
 from inference.intervals import LEVEL, bootstrap
@@ -90,17 +91,15 @@ def against_templates(samples: Sequence[Sample], seed: int) -> dict[str, Any]:
 
 
 def share(hits: Sequence[bool]) -> dict[str, Any]:
-    """A share with Wilson's interval: Wilson, "Probable inference", JASA 22 (1927), 209-212.
+    """A share with Wilson's interval.
 
     >>> {name: value for name, value in share([True] * 100).items() if name != "ci"}
     {'value': 1.0, 'n': 100}
     >>> [round(bound, 3) for bound in share([True] * 100)["ci"]]
     [0.963, 1.0]
     """
-    n, part = len(hits), sum(hits) / max(1, len(hits))
-    centre = (part + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    half = _Z / (1 + _Z**2 / n) * math.sqrt(part * (1 - part) / n + _Z**2 / (4 * n**2))
-    return {"value": part, "ci": [max(0.0, centre - half), min(1.0, centre + half)], "n": n}
+    interval = binomtest(sum(hits), len(hits)).proportion_ci(method="wilson")
+    return {"value": sum(hits) / len(hits), "ci": [interval.low, interval.high], "n": len(hits)}
 
 
 def mean(values: Sequence[float]) -> dict[str, Any]:

@@ -12,8 +12,8 @@ import lightgbm
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
 
+from inference.binary import Binary
 from inference.estimate import YES
 from inference.intervals import bootstrap
 from operators.features import Features
@@ -48,26 +48,19 @@ def _judged(rows: list[Question], model: Vector, trees: Vector, blend: Vector) -
     users = np.array([one.user for one in rows])
     found: dict[str, Any] = {"n": len(rows), "users": len(set(users.tolist())), "rate": float(truth.mean())}
     for name, guess in (("language_model", model), ("lightgbm", trees), ("blend", blend)):
+        judged = Binary(truth, guess)
         found[name] = {
-            "auc": _with_ci(lambda w, guess=guess: _auc(truth, guess, w), users),  # type: ignore[misc]  # bound
-            "average_precision": _with_ci(
-                lambda w, guess=guess: float(average_precision_score(truth, guess, sample_weight=w)),  # type: ignore[misc]  # bound
-                users,
-            ),
+            "auc": _with_ci(judged.auc, users),
+            "average_precision": _with_ci(judged.pr_auc, users),
         }
-    found["gain"] = _with_ci(lambda w: _auc(truth, blend, w) - _auc(truth, trees, w), users)
+    of_blend, of_trees = Binary(truth, blend), Binary(truth, trees)
+    found["gain"] = _with_ci(lambda weights: of_blend.auc(weights) - of_trees.auc(weights), users)
     return found
 
 
 def _with_ci(figure: Callable[[Vector], float], users: NDArray[Any]) -> dict[str, Any]:
     low, high = bootstrap(figure, users, draws=300)
     return {"value": figure(np.ones(len(users))), "ci": [low, high]}
-
-
-def _auc(truth: Vector, guess: Vector, weights: Vector) -> float:
-    if len(set(truth[weights > 0].tolist())) < 2:
-        return float("nan")
-    return float(roc_auc_score(truth, guess, sample_weight=weights))
 
 
 def _trees(train: list[Question], test: list[Question]) -> Vector:

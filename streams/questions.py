@@ -1,10 +1,8 @@
 """From a log of events to questions about churn with their answers, for the language model's own estimate.
 
-The protocol, without leaks: at each tau the user is seen as of t = tau - the lead. The features know
-(t - 30 d, t] alone; the answer is yes where the user has no event in (tau, tau + 30 d]. A tau counts only
-where at most `MAX_MISSING_DAYS` days of the whole log are missing in those 30 days, and in the 33 days before
-it: in a hole everybody is silent. Users are split by hash, and time by `TEST_SHARE`: what is tested with is
-of users and of times that were never trained on, and no answer that was trained on reaches into those times.
+The protocol is that of `streams.risk.protocol`, 72 h ahead. Users are split by hash, time by `TEST_SHARE`:
+what is tested with is of users and of times that were never trained on, and no answer that was trained on
+reaches into those times.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,19 +14,16 @@ from numpy.typing import NDArray
 
 from inference.estimate import NO, YES, question
 from operators import encode, features
-from operators.features import DAY_MS, HOUR_MS, SPAN_MS, WEEK_MS
+from operators.features import HOUR_MS, SPAN_MS, WEEK_MS
 from operators.tier import PRIOR_PANES, usual_hours
 from operators.window import WINDOW_PANES
 from schemas.errors import InputError
 from schemas.events import Event
 from schemas.vocabulary import Locale
+from streams.risk.protocol import HARD_DAYS, LEAD_H, marks
 
-LEAD_MS = 3 * DAY_MS
-MAX_MISSING_DAYS = 2
+LEAD_MS = LEAD_H * HOUR_MS
 TEST_SHARE = 0.3
-HARD_DAYS = 3
-"""Active days that the hard task asks for in the 30 days, beside one event in the last 7."""
-_BEFORE_DAYS, _AFTER_DAYS = 33, 30
 NUMBERS = (
     "hours_seen_1d",
     "hours_seen_7d",
@@ -92,20 +87,14 @@ def questions(events: Iterable[Event], *, train: int, test: int, seed: int = 7) 
 
 def whole_weeks(ts_ms: NDArray[np.int64]) -> list[int]:
     """The taus, a week apart, around which the log is whole."""
-    days = set((ts_ms // DAY_MS).tolist())
-    first, last = min(days), max(days)
-    found = range(first + _BEFORE_DAYS, last - _AFTER_DAYS + 1, 7)
-    return [day * DAY_MS for day in found if _is_whole(days, day)]
+    tau_ms, whole = marks(ts_ms)
+    weeks: list[int] = tau_ms[whole].tolist()
+    return weeks
 
 
 def is_test_user(user: str) -> bool:
     """Whether a user is kept from the training, whatever the log."""
     return blake2b(user.encode(), digest_size=1).digest()[0] < 256 * TEST_SHARE
-
-
-def _is_whole(days: set[int], tau: int) -> bool:
-    before, after = range(tau - _BEFORE_DAYS, tau), range(tau, tau + _AFTER_DAYS)
-    return all(sum(day not in days for day in span) <= MAX_MISSING_DAYS for span in (before, after))
 
 
 def _between(ts_ms: NDArray[np.int64], after_ms: int, until_ms: int) -> NDArray[np.int64]:

@@ -15,6 +15,7 @@ from transformers.models.gpt_oss.modeling_gpt_oss import load_balancing_loss_fun
 
 from inference.prompt import prompt
 from inference.training.corpus import examples
+from inference.training.halfway import Progress, resume, save
 from inference.training.tokenizer import END, PAD, token_id
 
 BATCH = 16
@@ -26,15 +27,6 @@ _CLIP = 1.0
 _CHECKPOINT_S = 120
 IGNORED = -100
 """A target that is none."""
-
-
-class Progress(NamedTuple):
-    """Where the training stands; `loss` is the mean on the answers since the last report, in nats a token."""
-
-    step: int
-    steps: int
-    loss: float
-    elapsed_s: float
 
 
 class Batch(NamedTuple):
@@ -113,7 +105,9 @@ def fit(
     """
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(step, steps))
-    first, before_s, reports = _resume(checkpoint, model, optimizer, schedule)
+    parts = (model, optimizer, schedule)
+    first, before_s, told = resume(checkpoint, *parts) or (0, 0.0, ())
+    reports = [Progress(*one) for one in told]
     source = batches(tokenizer, seed + 1 + first)
     started_s = saved_s = time.monotonic()
     total = torch.zeros(())
@@ -136,23 +130,6 @@ def fit(
         if now_s - saved_s > _CHECKPOINT_S or step + 1 == steps:
             saved_s = now_s
             state = (step + 1, before_s + now_s - started_s, [tuple(one) for one in reports])
-            parts = (model.state_dict(), optimizer.state_dict(), schedule.state_dict())
-            torch.save((state, parts), checkpoint.with_suffix(".part"))
-            checkpoint.with_suffix(".part").replace(checkpoint)
+            save(checkpoint, state, *parts)
     model.eval()
     return reports
-
-
-def _resume(
-    checkpoint: Path,
-    model: GptOssForCausalLM,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LambdaLR,
-) -> tuple[int, float, list[Progress]]:
-    if not checkpoint.exists():
-        return 0, 0.0, []
-    state, parts = torch.load(checkpoint, weights_only=True)
-    for target, part in zip((model, optimizer, schedule), parts, strict=True):
-        target.load_state_dict(part)
-    step, elapsed_s, reports = state
-    return step, elapsed_s, [Progress(*one) for one in reports]

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from inference.nano import Nano, Sampling
 from inference.registry import promoted
 from inference.training import card, evaluate, export, loop, model, tokenizer
 from inference.training.corpus import HELD_OUT_SHARE, fingerprint
+from inference.training.halfway import Progress
 from inference.tritonserver import MODEL
 
 STEPS = 6_000
@@ -94,26 +96,32 @@ def scored(
             scripts=scripts,
             sampling=sampling,
             refusal=refusal,
-            report=lambda done, name=name: report(f"evaluate {name}", done, scripts, ""),  # type: ignore[misc]  # bound
+            report=partial(_evaluated, report, f"evaluate {name}", scripts),
         )
         scores[name] = score._asdict()
     return scores, samples
 
 
+def _evaluated(report: Report, stage: str, scripts: int, done: int) -> None:
+    report(stage, done, scripts, "")
+
+
+def promotion(sampled: dict[str, Any]) -> dict[str, float]:
+    """The figures that a version is promoted by, at the temperature that is served."""
+    return {"conditioning": sampled["right"]["all"], "guard_pass": min(sampled["sendable"].values())}
+
+
 def _registered(sampled: dict[str, Any], seed: int) -> dict[str, Any]:
-    """What `inference.registry` asks of a version; the figures are at the temperature that is served."""
+    """What `inference.registry` asks of a version."""
     return {
-        "promotion": {
-            "conditioning": sampled["right"]["all"],
-            "guard_pass": min(sampled["sendable"].values()),
-        },
+        "promotion": promotion(sampled),
         "data": {"fingerprint": fingerprint(seed)},
         "trained": datetime.now(UTC).date().isoformat(),
     }
 
 
 def _metrics(
-    made: GptOssForCausalLM, reports: list[loop.Progress], seed: int, written_bytes: int
+    made: GptOssForCausalLM, reports: list[Progress], seed: int, written_bytes: int
 ) -> dict[str, Any]:
     shape, last = made.config, reports[-1]
     every = max(1, len(reports) // _LOSSES)

@@ -12,7 +12,7 @@ from inference.client import TEMPERATURE
 from inference.preferences import Pair
 from inference.training import adapter, base, dpo, package, records, tune
 from inference.training.evaluate import Refusal
-from inference.training.nano import SEED, Report, scored
+from inference.training.nano import SEED, Report, promotion, scored
 from inference.training.recipe import BaseWeights, Recipe
 from inference.training.records import Answered
 
@@ -80,10 +80,7 @@ def _made(order: Order, what: str, data: dict[str, Any], train: Train) -> dict[s
             order.target, seed=SEED, scripts=order.scripts, refusal=order.refusal, report=order.report
         )
         metrics |= scores
-        metrics["promotion"] = {
-            "conditioning": scores["sampled"]["right"]["all"],
-            "guard_pass": min(scores["sampled"]["sendable"].values()),
-        }
+        metrics["promotion"] = promotion(scores["sampled"])
     package.write_card(order.target, f"{order.base.parent.name}, version {order.target.name}", what, metrics)
     return metrics
 

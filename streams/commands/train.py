@@ -1,6 +1,5 @@
 """`holdfast train`: models that the project trains itself."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -9,15 +8,14 @@ import typer
 from inference.registry import next_version
 from inference.tritonserver import MODEL
 from operators.ladder import refusal
-from schemas.errors import InputError
 from streams.commands import tuning
-from streams.commands.output import AsJson, notice, out, print_json, progress
+from streams.commands.learning import reporting, require, tell
+from streams.commands.output import AsJson
 from streams.commands.train_risk import risk
 from streams.commands.train_sentiment import sentiment
 from streams.settings import load_settings
 
 app = typer.Typer(help="Train the models that holdfast makes itself.", no_args_is_help=True)
-_EXTRA = ("onnx", "tokenizers", "torch", "transformers")
 
 
 app.command()(tuning.examples)
@@ -55,31 +53,17 @@ def nano(
 
     Example: holdfast train nano --threads 2
     """
-    missing = [name for name in _EXTRA if find_spec(name) is None]
-    if missing:
-        raise InputError(
-            f"training needs {', '.join(missing)}: install the extra with  uv pip install -e '.[train]'"
-        )
+    require("onnx", "tokenizers", "torch", "transformers")
     from inference.training.nano import STEPS, main  # torch takes seconds, and is an extra
 
-    with progress() as shown:
-        bar = shown.add_task("starting", total=None)
-
-        def report(stage: str, done: int, total: int, remark: str) -> None:
-            shown.update(bar, description=f"{stage} {remark}".strip(), completed=done, total=total)
-            if shown.disable:
-                notice(f"{stage}: {done}/{total} {remark}")
-
+    with reporting() as report:
         settings = load_settings()
         folder = target or next_version(settings.model_repository, MODEL)
         work_dir = settings.work_dir / "train"
         metrics = main(
             work_dir, folder, refusal=refusal, steps=steps or STEPS, threads=threads, report=report
         )
-    if as_json:
-        print_json(metrics)
-        return
-    out.print(f"the model and its card are in {folder}")
+    tell(metrics, folder, as_json)
 
 
 app.command()(sentiment)

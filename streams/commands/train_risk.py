@@ -1,6 +1,5 @@
 """`holdfast train risk`: the churn model, from logs."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -8,9 +7,9 @@ import typer
 
 from inference.registry import next_version
 from inference.risk import MODEL
-from inference.tritonserver import MODEL_REPOSITORY
-from schemas.errors import InputError
-from streams.commands.output import AsJson, notice, out, print_json
+from streams.commands.learning import require, tell
+from streams.commands.output import AsJson, notice
+from streams.settings import load_settings
 
 
 def risk(
@@ -32,13 +31,9 @@ def risk(
 
     Example: holdfast train risk whatwg_irc_events.parquet
     """
-    if find_spec("onnx") is None:
-        raise InputError("training needs onnx: install the extra with  uv pip install -e '.[train]'")
+    require("onnx")
     from streams.risk.training import train  # the libraries take seconds, and are an extra
 
-    folder = target or next_version(MODEL_REPOSITORY, MODEL)
+    folder = target or next_version(load_settings().model_repository, MODEL)
     metrics = train(data, folder, draws=1000, report=notice)
-    if as_json:
-        print_json(metrics)
-        return
-    out.print(f"the model and its card are in {folder}")
+    tell(metrics, folder, as_json)

@@ -1,18 +1,16 @@
 """`holdfast train sentiment`: the model of sentiment, from texts or from a checkpoint of one's own."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from inference.registry import next_version
 from inference.sentiment import MODEL
-from inference.tritonserver import MODEL_REPOSITORY
 from schemas.errors import InputError
-from streams.commands.output import AsJson, notice, out, print_json, progress
+from streams.commands.learning import reporting, require, tell
+from streams.commands.output import AsJson, out
 from streams.settings import load_settings
-
-_EXTRA = ("onnx", "torch", "transformers")
 
 
 def sentiment(
@@ -25,7 +23,7 @@ def sentiment(
     ] = None,
     target: Annotated[
         Path | None,
-        typer.Option("--target", help="Folder for the model; version 1 of the model repository if none."),
+        typer.Option("--target", help="Folder of the version; a new one in the model repository if none."),
     ] = None,
     epochs: Annotated[
         int | None, typer.Option("--epochs", min=1, help="Other than the default, of the fine-tuning.")
@@ -45,32 +43,22 @@ def sentiment(
 
     Example: holdfast train sentiment reviews.parquet conversations.parquet
     """
-    missing = [name for name in _EXTRA if find_spec(name) is None]
-    if missing:
-        raise InputError(
-            f"training needs {', '.join(missing)}: install the extra with  uv pip install -e '.[train]'"
-        )
+    require("onnx", "torch", "transformers")
     from inference.training.sentiment import checkpoint as own  # torch takes seconds, and is an extra
     from inference.training.sentiment import export, finetune, main, pretrain
 
-    folder = target or MODEL_REPOSITORY / MODEL / "1"
+    settings = load_settings()
+    folder = target or next_version(settings.model_repository, MODEL)
     if not data:
         if checkpoint is None:
             raise InputError("give files of labelled texts, or a --checkpoint that classifies already")
         export.export(own.judge_of(checkpoint), own.tokenizer_of(checkpoint), folder)
         out.print(f"the checkpoint is in {folder}")
         return
-    with progress() as shown:
-        bar = shown.add_task("starting", total=None)
-
-        def report(stage: str, done: int, total: int, remark: str) -> None:
-            shown.update(bar, description=f"{stage} {remark}".strip(), completed=done, total=total)
-            if shown.disable:
-                notice(f"{stage}: {done}/{total} {remark}")
-
+    with reporting() as report:
         metrics = main.main(
             data,
-            load_settings().work_dir / "train-sentiment",
+            settings.work_dir / "train-sentiment",
             folder,
             checkpoint=checkpoint,
             pretrain_epochs=pretrain_epochs or pretrain.EPOCHS,
@@ -78,7 +66,4 @@ def sentiment(
             threads=threads,
             report=report,
         )
-    if as_json:
-        print_json(metrics)
-        return
-    out.print(f"the model and its card are in {folder}")
+    tell(metrics, folder, as_json)

@@ -1,7 +1,6 @@
 """`holdfast train examples|lora|pairs|dpo`: the script model trained on, and what it is trained with."""
 
 from collections.abc import Iterable, Iterator
-from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,11 +18,11 @@ from schemas.decision import Decision
 from schemas.errors import InputError
 from schemas.events import Account, Event, Login, Support, Usage
 from schemas.outcome import UserOutcome
-from streams.commands.output import AsJson, notice, out, print_json, progress
+from streams.commands.learning import reporting, require, tell
+from streams.commands.output import AsJson, out
 from streams.datasets import read_events
 from streams.questions import questions
 
-_EXTRA = ("onnx", "peft", "tokenizers", "torch", "transformers")
 NANO = "nano"
 _EXAMPLES_SEED = 11
 _SCRIPTS = 1_000
@@ -143,25 +142,14 @@ def _train(
     scripts: int,
     as_json: bool,
 ) -> None:
-    missing = [name for name in _EXTRA if find_spec(name) is None]
-    if missing:
-        raise InputError(
-            f"training needs {', '.join(missing)}: install the extra with  uv pip install -e '.[train]'"
-        )
+    require("onnx", "peft", "tokenizers", "torch", "transformers")
     from inference.training import recipe as recipes  # torch takes seconds, and is an extra
     from inference.training import tuned
 
     known = recipes.read(recipes.path_of(recipe or NANO))
     if steps is not None:
         known = msgspec.structs.replace(known, steps=steps)
-    with progress() as shown:
-        bar = shown.add_task("starting", total=None)
-
-        def report(stage: str, done: int, total: int, remark: str) -> None:
-            shown.update(bar, description=f"{stage} {remark}".strip(), completed=done, total=total)
-            if shown.disable:
-                notice(f"{stage}: {done}/{total} {remark}")
-
+    with reporting() as report:
         order = tuned.Order(
             base=MODEL_REPOSITORY / MODEL / "1" if base == NANO else Path(base),
             data=data,
@@ -172,10 +160,7 @@ def _train(
             report=report,
         )
         metrics = (tuned.lora if how == "lora" else tuned.preferred)(order)
-    if as_json:
-        print_json(metrics)
-        return
-    out.print(f"the model and its card are in {target}")
+    tell(metrics, target, as_json)
 
 
 def events_of(path: Path) -> Iterator[Event]:

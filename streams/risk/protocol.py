@@ -65,28 +65,36 @@ def cutoffs(log: Log, every_days: int = WEEK_DAYS) -> Cutoffs:
     Raises:
         InputError: none is left; the text says why.
     """
-    day = log.sequence.ts_ms // DAY_MS
-    first, last_ms = int(day.min()), int(log.sequence.ts_ms.max())
-    present = np.zeros(int(day.max()) - first + 1, dtype=np.int64)
-    present[np.unique(day) - first] = 1
-    upto = np.append(0, np.cumsum(present))
-    tau = np.arange(DAYS_BEFORE, len(present), every_days)
-    tau = tau[(first + tau + DAYS) * DAY_MS <= last_ms]
-    if not len(tau):
+    tau_ms, whole = marks(log.sequence.ts_ms, every_days)
+    if not len(tau_ms):
+        days = np.ptp(log.sequence.ts_ms // DAY_MS) + 1
         raise InputError(
-            f"the log is too short: it spans {len(present)} days, and {DAYS_BEFORE} before a cut-off"
+            f"the log is too short: it spans {days} days, and {DAYS_BEFORE} before a cut-off"
             f" and {DAYS} after it are needed"
         )
-    missing_before = DAYS_BEFORE - (upto[tau] - upto[tau - DAYS_BEFORE])
-    missing_after = DAYS - (upto[tau + DAYS] - upto[tau])
-    whole = (missing_before <= MISSING_DAYS) & (missing_after <= MISSING_DAYS)
-    tau_ms = (first + tau) * DAY_MS
     if not whole.any():
         raise InputError(
-            f"the log has too many holes: all {len(tau)} cut-offs have more than {MISSING_DAYS} days"
+            f"the log has too many holes: all {len(tau_ms)} cut-offs have more than {MISSING_DAYS} days"
             " without any event around them"
         )
     return Cutoffs(tau_ms[whole], tau_ms[~whole])
+
+
+def marks(
+    ts_ms: NDArray[np.int64], every_days: int = WEEK_DAYS
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Each `tau` of a log whose events are at `ts_ms` that has 33 days before and 30 after it, and whether
+    these are whole."""
+    day = ts_ms // DAY_MS
+    first = int(day.min())
+    present = np.zeros(int(day.max()) - first + 1, dtype=np.int64)
+    present[np.unique(day) - first] = 1
+    upto = np.append(0, np.cumsum(present))
+    tau = np.arange(DAYS_BEFORE, len(present) - DAYS, every_days)
+    missing_before = DAYS_BEFORE - (upto[tau] - upto[tau - DAYS_BEFORE])
+    missing_after = DAYS - (upto[tau + DAYS] - upto[tau])
+    whole = (missing_before <= MISSING_DAYS) & (missing_after <= MISSING_DAYS)
+    return (first + tau) * DAY_MS, whole
 
 
 def sample(log: Log, tau_ms: NDArray[np.int64], lead_h: int = LEAD_H) -> Sample:

@@ -12,12 +12,13 @@ import torch
 from inference.prompt import prompt
 from inference.training import loop, model, tokenizer
 from inference.training.corpus import examples
+from inference.training.halfway import Progress
 
 WORDS = tokenizer.train(1)
 IDS = tokenizer.token_id(WORDS, tokenizer.PAD), tokenizer.token_id(WORDS, tokenizer.END)
 
 
-def fitted(steps: int, checkpoint: Path) -> list[loop.Progress]:
+def fitted(steps: int, checkpoint: Path) -> list[Progress]:
     torch.manual_seed(1)
     return loop.fit(
         model.create(*IDS),

@@ -16,6 +16,7 @@ import transformers
 
 from inference.labelled import is_test
 from inference.sentiment import Sentiment
+from inference.training.halfway import Progress
 from inference.training.sentiment import checkpoint, data, loop, main, meanings, vocabulary
 from inference.training.sentiment.export import export
 from schemas.errors import InputError
@@ -103,7 +104,7 @@ def test_what_is_tested_was_never_trained_on(judged: list[Path]) -> None:
 def test_an_interrupted_stage_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     ids = [[2, 5 + at % 7, 3] for at in range(40)]
 
-    def fitted(steps_until: int | None) -> list[loop.Progress]:
+    def fitted(steps_until: int | None) -> list[Progress]:
         torch.manual_seed(1)
         model = torch.nn.Embedding(12, 1)
         seen = 0

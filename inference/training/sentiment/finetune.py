@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from torch.nn import functional
 from transformers import BertModel
 
+from inference.training.halfway import Progress
 from inference.training.sentiment import loop
 from inference.training.sentiment.network import Classifier
 from inference.training.sentiment.pretrain import hidden
@@ -32,8 +33,8 @@ def classifier(
     rate: float,
     seed: int,
     checkpoint: Path,
-    report: Callable[[loop.Progress], None],
-) -> tuple[Classifier, list[loop.Progress]]:
+    report: Callable[[Progress], None],
+) -> tuple[Classifier, list[Progress]]:
     """A classifier that has seen the texts `epochs` times, each time with other pieces hidden."""
     pad, mask = (piece_id(tokenizer, piece) for piece in (PAD, MASK))
     torch.manual_seed(seed)

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import torch
 
+from inference.training.halfway import Progress, resume, save
+
 TOKENS = 3_000
 """Of a batch, padding included."""
 _POOL = 2_000
@@ -15,15 +17,6 @@ _WARM_UP = 0.06
 _CLIP = 1.0
 _CHECKPOINT_S = 60
 _REPORT_EVERY = 50
-
-
-class Progress(NamedTuple):
-    """Where a stage stands; `loss` is the mean since the last report."""
-
-    step: int
-    steps: int
-    loss: float
-    elapsed_s: float
 
 
 class Batch(NamedTuple):
@@ -93,7 +86,8 @@ def fit(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / warm_up, (steps - step) / max(1, steps - warm_up))
     )
-    reports = _resumed(checkpoint, model, optimizer, schedule)
+    parts = (model, optimizer, schedule)
+    reports = [Progress(*one) for one in resume(checkpoint, *parts) or ()]
     first, before_s = (reports[-1].step, reports[-1].elapsed_s) if reports else (0, 0.0)
     torch.manual_seed(seed + first)
     started_s = saved_s = time.monotonic()
@@ -117,17 +111,6 @@ def fit(
             total, seen = 0.0, 0
             if now_s - saved_s > checkpoint_s or step + 1 == steps:
                 saved_s = now_s
-                parts = [part.state_dict() for part in (model, optimizer, schedule)]
-                torch.save(([tuple(one) for one in reports], parts), checkpoint.with_suffix(".part"))
-                checkpoint.with_suffix(".part").replace(checkpoint)
+                save(checkpoint, [tuple(one) for one in reports], *parts)
     model.eval()
     return reports
-
-
-def _resumed(checkpoint: Path, *targets: object) -> list[Progress]:
-    if not checkpoint.exists():
-        return []
-    reports, parts = torch.load(checkpoint, weights_only=True)
-    for target, part in zip(targets, parts, strict=True):
-        target.load_state_dict(part)  # type: ignore[attr-defined]  # a model, an optimizer, a schedule
-    return [Progress(*one) for one in reports]

@@ -15,7 +15,8 @@ from inference.intervals import bootstrap
 from inference.labelled import CLASSES, key
 from inference.ngrams import Ngrams, is_chinese, pieces
 from inference.sentiment import NGRAMS, Network, Sentiment, among, blended, log_softmax
-from inference.training.sentiment import baseline, card, finetune, loop, pretrain, vocabulary
+from inference.training.halfway import Progress
+from inference.training.sentiment import baseline, card, finetune, pretrain, vocabulary
 from inference.training.sentiment.checkpoint import encoder_of, tokenizer_of
 from inference.training.sentiment.data import Part, Source, load
 from inference.training.sentiment.export import export
@@ -54,7 +55,7 @@ def main(
     train = _together([source.train for source in sources])
     words = sorted({*train.texts, *(text for source in sources for text in source.unlabelled)})
 
-    def told(stage: str) -> Callable[[loop.Progress], None]:
+    def told(stage: str) -> Callable[[Progress], None]:
         return lambda at: report(stage, at.step, at.steps, f"loss {at.loss:.3f}")
 
     if checkpoint is None:
@@ -119,7 +120,7 @@ def _fingerprint(source: Source) -> dict[str, Any]:
 
 
 def _story(
-    model: torch.nn.Module, read: list[loop.Progress], tuned: list[loop.Progress], seed: int, size_bytes: int
+    model: torch.nn.Module, read: list[Progress], tuned: list[Progress], seed: int, size_bytes: int
 ) -> dict[str, Any]:
     return {
         "seed": seed,

@@ -8,6 +8,7 @@ from tokenizers import Tokenizer
 from torch.nn import functional
 from transformers import BertForMaskedLM, BertModel
 
+from inference.training.halfway import Progress
 from inference.training.sentiment import loop
 from inference.training.sentiment.meanings import vectors
 from inference.training.sentiment.network import config
@@ -37,8 +38,8 @@ def encoder(
     epochs: int,
     seed: int,
     checkpoint: Path,
-    report: Callable[[loop.Progress], None],
-) -> tuple[BertModel, list[loop.Progress]]:
+    report: Callable[[Progress], None],
+) -> tuple[BertModel, list[Progress]]:
     """An encoder that has read the texts `epochs` times, and its losses in nats a hidden piece."""
     vocabulary = tokenizer.get_vocab_size()
     pad, mask = (piece_id(tokenizer, piece) for piece in (PAD, MASK))
