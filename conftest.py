@@ -5,11 +5,17 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from hypothesis import settings
+
 # A person's settings, and how their terminal looks. Libraries read it while they are imported.
 _OURS = "HOLDFAST_"
 _LOOKS = ("FORCE_COLOR", "GITHUB_ACTIONS", "NO_COLOR", "PY_COLORS", "TERMINAL_WIDTH", "TTY_COMPATIBLE")
 for name in [name for name in os.environ if name.startswith(_OURS) or name in _LOOKS]:
     del os.environ[name]
+
+# How long an example takes says nothing on a busy machine.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Triton loads what lies there, by its path.
 collect_ignore = ["inference/model_repository"]

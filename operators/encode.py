@@ -6,6 +6,7 @@ from operators import guard
 from operators.features import Features, reason_of
 from operators.render import tidy
 from schemas.events import Account
+from schemas.policy import AS_EVER, Treatment
 from schemas.profile import Profile
 from schemas.tenant import Tenant
 from schemas.vocabulary import Locale, Tier
@@ -83,12 +84,18 @@ _UNITS = {
 
 
 def profile(
-    features: Features, *, tenant_id: str, tenant: Tenant, tier: Tier, account: Account | None
+    features: Features,
+    *,
+    tenant_id: str,
+    tenant: Tenant,
+    tier: Tier,
+    account: Account | None,
+    treatment: Treatment = AS_EVER,
 ) -> Profile:
     """All that a script for this user may be written from, in the user's language.
 
-    `tier` is the one that the crossing led to. Facts that are unknown, unfit to be shown to anyone,
-    or too long for a script have no entry; `product` always has one.
+    `tier` is the one that the crossing led to, `treatment` what an experiment changes. Facts that are
+    unknown, unfit to be shown to anyone, or too long for a script have no entry; `product` always has one.
 
     >>> from operators.features import compute
     >>> features = compute([], account=None, as_of_ms=0, recent=0, prior=23, usual=7.0)
@@ -101,12 +108,14 @@ def profile(
     'You were active for 0 hours in the last 7 days, usually about 7 hours a week: your activity is down.'
     """
     locale = Locale.of(None if account is None else account.locale)
-    facts = _words(features, tenant, tier, account, locale) | _numbers(features, locale)
+    strategy = treatment.strategy or tier.strategy
+    offer = tenant.offer(strategy, locale, treatment.offer)
+    facts = _words(features, tenant, offer, account, locale) | _numbers(features, locale)
     return Profile(
         tenant=tenant_id,
         locale=locale,
         tier=tier,
-        strategy=tier.strategy,
+        strategy=strategy,
         reason=reason_of(features),
         plan="free" if account is None else account.plan,
         facts=facts,
@@ -136,12 +145,12 @@ def human(number: float, locale: Locale) -> str:
 
 
 def _words(
-    features: Features, tenant: Tenant, tier: Tier, account: Account | None, locale: Locale
+    features: Features, tenant: Tenant, offer: str | None, account: Account | None, locale: Locale
 ) -> dict[str, str]:
     """The facts that are words, as long as they leave a script room for its own."""
     known = {
         "product": tenant.product,
-        "offer": tenant.offer(tier.strategy, locale),
+        "offer": offer,
         "name": None if account is None else account.name,
         "feature": features.favourite_feature and features.favourite_feature.replace("_", " "),
         "link": tenant.link,

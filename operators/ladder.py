@@ -26,12 +26,15 @@ class Exhausted(NamedTuple):
     fallbacks: dict[Rung, str]
 
 
-def settle(profile: Profile, attempts: Iterable[tuple[Rung, str | HoldfastError]]) -> Taken | Exhausted:
+def settle(
+    profile: Profile, attempts: Iterable[tuple[Rung, str | HoldfastError]], only: Rung | None = None
+) -> Taken | Exhausted:
     """The first rung whose template can be filled from the profile's facts and passes the guard.
 
     An attempt is a rung with the Mustache template that it made, or with the error that kept it from
     making one. Attempts may come in any order; of two at one rung the first counts. The template
-    written by people is always the last rung and need not be given.
+    written by people is always the last rung and need not be given. `only` is the one rung that an experiment
+    allows.
 
     >>> from schemas.errors import DeadlineExceeded
     >>> from schemas.vocabulary import Locale, Reason, Strategy, Tier
@@ -49,6 +52,9 @@ def settle(profile: Profile, attempts: Iterable[tuple[Rung, str | HoldfastError]
     made.setdefault(Rung.TEMPLATE, templates.template_of(profile))
     fallbacks: dict[Rung, str] = {}
     for rung in Rung:
+        if only not in (None, rung):
+            fallbacks[rung] = f"an experiment wants the {only}"
+            continue
         try:
             return Taken(rung, _script(profile, made.get(rung)), fallbacks)
         except HoldfastError as error:

@@ -1,15 +1,33 @@
 """One user's life in the stream: the operator that turns active panes and passing time into crossings."""
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import msgspec
 from msgspec import Struct
 
-from operators.forecast import forecast, percent_at
+from operators.forecast import percent_at
+from operators.policy import put_off, rule
 from operators.tier import activity, next_tier, tier_of, usual_hours
-from operators.window import Window, boundary_ms, pane_of, phase_ms
-from schemas.decision import Crossing, Draft, DraftRequest, decision_id
-from schemas.events import Account, Login, Replay, Support, Usage
+from operators.userstate import (
+    UserState,
+    Waiting,
+    forgotten,
+    marked,
+    stale,
+    with_account,
+    with_forecast,
+    with_replay,
+    with_sent,
+)
+from operators.window import boundary_ms, pane_of, phase_ms
+from schemas.decision import AGAIN, Crossing, Draft, DraftRequest, Ruling, Standing, decision_id
+from schemas.events import Account, Login, Support, Usage
+from schemas.policy import RuleBook
 from schemas.risk import Risk
-from schemas.vocabulary import Cause, HeldBy, Tier
+from schemas.vocabulary import Cause, HeldBy, Rung, Tier
+
+_NO_RULES = RuleBook()
 
 
 class Settled(Struct, frozen=True):
@@ -20,36 +38,13 @@ class Settled(Struct, frozen=True):
     draft: Draft | None = None
 
 
-class UserState(Struct, frozen=True, array_like=True):
-    """What is kept of one user.
-
-    `window` is None while no active pane is known; `first` is the first active pane, `next` the
-    pane of the forecast. `history_until` is the end (epoch ms) of the replay that the user's past
-    came from, `compose` whether that replay asked for scripts. `asked_at` is the event time (ms) at which a
-    script was asked for ahead of the forecast, `draft` the one that came. `at_risk` holds from a risk
-    crossing until the probability has fallen; `assessed` is the time (ms) and id of the event that was
-    assessed last.
-    """
-
-    window: Window | None = None
-    first: int = 0
-    tier: Tier | None = None
-    next: int = 0
-    account: Account | None = None
-    history_until: int = -1
-    compose: bool = False
-    asked_at: int | None = None
-    draft: Draft | None = None
-    at_risk: bool = False
-    assessed: tuple[int, str] = (-1, "")
-
-
 class Lifecycle(Struct, frozen=True):
     """The operator of one user, whose key is `tenant/user_id`.
 
-    `care_on_rise`: the user's tenant has a care script sent to who comes back to `very_low`. `lead_ms`:
-    how long before a crossing its script is asked for; 0 for never. `risk_threshold` and `risk_clear`: the
-    churn probability over which a user crosses, and below which they may cross again.
+    `care_on_rise`: the user's tenant has a care script sent to who comes back to `very_low`. `lead_ms`: how
+    long before a crossing its script is asked for; 0 for never. `risk_threshold` and `risk_clear`: the churn
+    probability over which a user crosses, and below which they may cross again. `book` holds the rules under
+    which a crossing may be sent.
 
     Feed it the events of the user, and the drafts for them and assessments of them, with the watermark of
     their arrival, and wake it when event time reaches `due`: what it gives back is each crossing, once, in
@@ -77,6 +72,7 @@ class Lifecycle(Struct, frozen=True):
     lead_ms: int = 0
     risk_threshold: float = 0.5
     risk_clear: float = 0.4
+    book: RuleBook = _NO_RULES
 
     @staticmethod
     def start() -> UserState:
@@ -94,45 +90,57 @@ class Lifecycle(Struct, frozen=True):
         if isinstance(event, Risk):
             return self._assessed(state, event)
         if isinstance(event, Draft):
-            fits = event.asked_at == state.asked_at and event.at == self._boundary(state)
-            return (msgspec.structs.replace(state, draft=event) if fits else state), ()
-        state = _with_replay(state, event.replay)
+            return self._drafted(state, event), ()
+        state = with_replay(state, event.replay)
         match event:
             case Account():
-                newer = state.account is None or event.ts >= state.account.ts
-                return (_stale(msgspec.structs.replace(state, account=event)) if newer else state), ()
+                return with_account(state, event, watermark_ms), ()
             case Support():
-                return _stale(state), ()
+                return stale(state), ()
             case Login() | Usage():
                 phase = phase_ms(self.key)
                 settled = pane_of(watermark_ms + 1, phase) - 1
-                return _marked(state, pane_of(event.ts, phase), settled), ()
+                return marked(state, pane_of(event.ts, phase), settled), ()
 
     def due(self, state: UserState) -> int | None:
         """Event time (ms) of the next change if no event comes: the last ms before the boundary.
 
-        Or when to ask for the script for it, where that comes first.
+        Or before the time that a crossing was put off to; or when to ask for the script for one of them,
+        where that comes first.
         """
-        if state.window is None:
-            return None
-        boundary = self._boundary(state)
-        return boundary - 1 - self.lead_ms if self._asks(state, boundary) else boundary - 1
+        return min((moment.due for moment in self._moments(state, None)), default=None)
 
     def wake(self, state: UserState, now_ms: int) -> tuple[UserState, tuple[Settled | DraftRequest, ...]]:
         """The state once event time has reached `now_ms`, and the crossings and requests up to then."""
         found: list[Settled | DraftRequest] = []
-        while (due := self.due(state)) is not None and due <= now_ms:
-            boundary = self._boundary(state)
-            if boundary > now_ms + 1:
-                after, crossing = self._evaluate(state, boundary)
-                state = msgspec.structs.replace(state, asked_at=now_ms)
-                if crossing is not None and self._held_by(after, crossing) is None:
-                    found.append(DraftRequest(crossing=crossing, asked_at=now_ms))
-                continue
-            before, (state, crossing) = state, self._evaluate(state, boundary)
-            if crossing is not None:
-                found.append(self._settled(before, state, crossing))
+        while moments := [moment for moment in self._moments(state, now_ms) if moment.due <= now_ms]:
+            moment = min(moments, key=lambda one: one.due)
+            one: Settled | DraftRequest | None
+            if moment.asks:
+                state, one = self._ask(state, moment.waiting, now_ms)
+            elif moment.waiting is None:
+                state, one = self._cross(state)
+            else:
+                state, one = self._again(state, moment.waiting)
+            if one is not None:
+                found.append(one)
         return state, tuple(found)
+
+    def _moments(self, state: UserState, now_ms: int | None) -> Iterator["_Moment"]:
+        """What is to come: the forecast, then what was put off, in the order of their places.
+
+        Where event time has reached `now_ms`, it is too late to ask for the script of what is due by then.
+        """
+        if state.window is not None:
+            boundary = self._boundary(state)
+            yield self._moment(boundary, self._asks(state, boundary), None, now_ms)
+        for place, one in enumerate(state.waiting):
+            asks = self.lead_ms > 0 and one.asked_at is None and one.at > state.history_until
+            yield self._moment(one.at, asks, place, now_ms)
+
+    def _moment(self, at: int, asks: bool, waiting: int | None, now_ms: int | None) -> "_Moment":
+        in_time = asks and (now_ms is None or at - 1 > now_ms)
+        return _Moment(at - 1 - self.lead_ms * in_time, in_time, waiting)
 
     def _boundary(self, state: UserState) -> int:
         """The boundary (epoch ms) of the forecast."""
@@ -153,12 +161,81 @@ class Lifecycle(Struct, frozen=True):
             and not state.window.active(state.next)
         )
 
-    def _settled(self, before: UserState, after: UserState, crossing: Crossing) -> Settled:
-        held_by = self._held_by(after, crossing)
-        if held_by is not None or before.draft is not None:
-            return Settled(crossing, held_by, None if held_by else before.draft)
-        why = "not asked for" if before.asked_at is None else "asked for, and not there yet"
-        return Settled(msgspec.structs.replace(crossing, no_draft=why), None)
+    def _ask(self, state: UserState, place: int | None, now_ms: int) -> tuple[UserState, DraftRequest | None]:
+        """Ask for the script of the forecast, or of what waits at `place`, if it is going to be sent."""
+        if place is None:
+            after, crossing = self._evaluate(state, self._boundary(state))
+            asked = msgspec.structs.replace(state, asked_at=now_ms)
+            foreseen = None if crossing is None else self._ruled(after, crossing, crossing.at)
+        else:
+            one = state.waiting[place]
+            asked = _with_waiting(state, place, msgspec.structs.replace(one, asked_at=now_ms))
+            foreseen = self._ruled(state, one.crossing, one.at)
+        ruling = None if foreseen is None else foreseen.ruling
+        if foreseen is None or ruling is None or not ruling.is_worded or not _may_be_drafted(ruling):
+            return asked, None
+        return asked, DraftRequest(crossing=foreseen, asked_at=now_ms)
+
+    def _cross(self, before: UserState) -> tuple[UserState, Settled | None]:
+        """What the forecast said has come."""
+        state, crossing = self._evaluate(before, self._boundary(before))
+        if crossing is None:
+            return state, None
+        return self._decided(state, self._ruled(state, crossing, crossing.at), before.asked_at, before.draft)
+
+    def _again(self, state: UserState, place: int) -> tuple[UserState, Settled]:
+        """What was put off is decided again."""
+        one = state.waiting[place]
+        state = _with_waiting(state, place)
+        return self._decided(state, self._ruled(state, one.crossing, one.at), one.asked_at, one.draft)
+
+    def _ruled(self, state: UserState, crossing: Crossing, at_ms: int) -> Crossing:
+        """The crossing with what the rules say of it at `at_ms`, of the user as in `state`."""
+        account = state.account(at_ms)
+        standing = Standing(
+            at=at_ms,
+            tier=state.tier,
+            consent=account is None or account.consent,
+            plan="free" if account is None else account.plan,
+            time_zone=None if account is None else account.time_zone,
+            sent=state.sent,
+            rose_at=state.rose_at,
+            in_replay=at_ms <= state.history_until and not state.compose,
+            cared_for=self.care_on_rise and crossing.to_tier is Tier.VERY_LOW,
+        )
+        ruling = rule(self.book.at(at_ms), crossing, standing)
+        return msgspec.structs.replace(crossing, account=account, ruling=ruling)
+
+    def _decided(
+        self, state: UserState, crossing: Crossing, asked_at: int | None, draft: Draft | None
+    ) -> tuple[UserState, Settled]:
+        """The state when the rules have decided `crossing`, and the crossing with the draft that may be sent."""
+        ruling = crossing.ruling
+        assert ruling is not None  # the callers have just asked the rules
+        at_ms = ruling.standing.at
+        if crossing.cause is Cause.RISE:
+            state = msgspec.structs.replace(state, rose_at=at_ms)
+        if ruling.is_counted:
+            state = with_sent(state, at_ms)
+        if ruling.again and ruling.allowed_at is not None:
+            waiting = (*state.waiting, Waiting(put_off(crossing), ruling.allowed_at))
+            state = msgspec.structs.replace(state, waiting=waiting)
+        if not ruling.is_worded:
+            return state, Settled(crossing, ruling.held_by)
+        no_draft = crossing.no_draft or _no_draft(ruling, asked_at, draft)
+        if no_draft:
+            return state, Settled(msgspec.structs.replace(crossing, no_draft=no_draft), ruling.held_by)
+        return state, Settled(crossing, ruling.held_by, draft)
+
+    def _drafted(self, state: UserState, draft: Draft) -> UserState:
+        """The state with `draft`, if it is the answer to the last request for its crossing."""
+        for place, one in enumerate(state.waiting):
+            if (one.crossing.id, one.asked_at) == (draft.id, draft.asked_at):
+                return _with_waiting(state, place, msgspec.structs.replace(one, draft=draft))
+        if state.window is None or draft.id.endswith(AGAIN):
+            return state
+        fits = draft.asked_at == state.asked_at and draft.at == self._boundary(state)
+        return msgspec.structs.replace(state, draft=draft) if fits else state
 
     def _evaluate(self, state: UserState, boundary: int) -> tuple[UserState, Crossing | None]:
         """The evaluation at `boundary`, where the forecast pane ends."""
@@ -166,11 +243,11 @@ class Lifecycle(Struct, frozen=True):
         pane, window = state.next, state.window
         recent, prior = window.counts(pane)
         if recent + prior == 0:
-            return _forgotten(state, pane), None
+            return forgotten(state, pane), None
         tenure = pane - state.first + 1
         percent = percent_at(window.mask, pane - window.done - 1, tenure)
         tier = tier_of(percent) if state.tier is None else next_tier(state.tier, percent)
-        after = _forecast(msgspec.structs.replace(state, window=window.at(pane), tier=tier))
+        after = with_forecast(msgspec.structs.replace(state, window=window.at(pane), tier=tier))
         if state.tier is None or tier is state.tier:
             return after, None
         tenant, _, user_id = self.key.partition("/")
@@ -187,7 +264,6 @@ class Lifecycle(Struct, frozen=True):
             recent=recent,
             prior=prior,
             usual=usual_hours(prior, tenure),
-            account=state.account,
         )
 
     def _assessed(self, state: UserState, risk: Risk) -> tuple[UserState, tuple[Settled, ...]]:
@@ -225,65 +301,42 @@ class Lifecycle(Struct, frozen=True):
             recent=recent,
             prior=prior,
             usual=usual,
-            account=state.account,
             no_draft="what is written ahead is for another crossing",
             detected_ms=risk.detected_ms,
             risk=risk.assessment,
         )
-        return after, (Settled(crossing, self._held_by(after, crossing)),)
-
-    def _held_by(self, state: UserState, crossing: Crossing) -> HeldBy | None:
-        """The rule that holds `crossing`: nobody gets a message about the past, or against their will."""
-        if crossing.at <= state.history_until and not state.compose:
-            return HeldBy.REPLAY
-        if state.account is not None and not state.account.consent:
-            return HeldBy.CONSENT
-        cared_for = self.care_on_rise and crossing.to_tier is Tier.VERY_LOW
-        if crossing.cause is Cause.RISE and not cared_for:
-            return HeldBy.RISE
-        return None
+        # An account event that overtook the assessment counts: it may be what forbids the script.
+        known_ms = max((account.ts + 1 for account in after.accounts), default=risk.at)
+        state, settled = self._decided(
+            after, self._ruled(after, crossing, max(risk.at, known_ms)), None, None
+        )
+        return state, (settled,)
 
 
-def _with_replay(state: UserState, replay: Replay | None) -> UserState:
-    if replay is None or (replay.until <= state.history_until and replay.compose == state.compose):
-        return state
-    until = max(replay.until, state.history_until)
-    return msgspec.structs.replace(state, history_until=until, compose=replay.compose)
+class _Moment(NamedTuple):
+    """Something that is to come when event time reaches `due` (ms): at the forecast, or at what waits."""
+
+    due: int
+    asks: bool
+    waiting: int | None
 
 
-def _marked(state: UserState, pane: int, settled: int) -> UserState:
-    """The state with `pane` active, when every boundary up to pane `settled` has been evaluated."""
-    window, first = state.window, min(state.first, pane)
-    if window is None:
-        window, first = Window(max(settled, pane - 1)), pane
-    elif state.tier is None and settled < pane <= window.done:
-        # Topics are read at different speeds: before the first tier, an earlier pane may still come.
-        window = window.at(pane - 1)
-    elif window.done < settled < state.next:
-        window = window.at(settled)
-    marked = window.mark(pane)
-    if marked is window:
-        return state
-    return _forecast(msgspec.structs.replace(state, window=marked, first=first))
+def _with_waiting(state: UserState, place: int, *instead: Waiting) -> UserState:
+    """The state with what waits at `place` exchanged, or gone."""
+    waiting = (*state.waiting[:place], *instead, *state.waiting[place + 1 :])
+    return msgspec.structs.replace(state, waiting=waiting)
 
 
-def _forecast(state: UserState) -> UserState:
-    assert state.window is not None  # the callers have just set it
-    return _stale(msgspec.structs.replace(state, next=forecast(state.window, state.first, state.tier)))
+def _may_be_drafted(ruling: Ruling) -> bool:
+    return ruling.treatment.rung in (None, Rung.DRAFT)
 
 
-def _stale(state: UserState) -> UserState:
-    """What was written ahead, or asked for, was of other facts than those that hold now."""
-    if state.asked_at is None:
-        return state
-    return msgspec.structs.replace(state, asked_at=None, draft=None)
-
-
-def _forgotten(state: UserState, pane: int) -> UserState:
-    """The user is forgotten as of `pane`; panes ahead of it, if any, begin a new onboarding."""
-    assert state.window is not None  # only a window is ever evaluated
-    window = state.window.at(pane)
-    if not window.mask:
-        return msgspec.structs.replace(state, window=None, tier=None, at_risk=False)
-    first = window.base + (window.mask & -window.mask).bit_length() - 1
-    return _forecast(msgspec.structs.replace(state, window=window, first=first, tier=None, at_risk=False))
+def _no_draft(ruling: Ruling, asked_at: int | None, draft: Draft | None) -> str:
+    """Why what was written ahead cannot be sent; empty where it can."""
+    if not _may_be_drafted(ruling):
+        return f"an experiment wants the {ruling.treatment.rung}"
+    if asked_at is None:
+        return "not asked for"
+    if draft is None:
+        return "asked for, and not there yet"
+    return "" if draft.treatment == ruling.treatment else "written for another treatment"

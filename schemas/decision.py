@@ -6,6 +6,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from schemas.events import Account, EpochMs, Name, TenantId
+from schemas.policy import AS_EVER, Share, Treatment
 from schemas.risk import Assessment
 from schemas.vocabulary import Cause, HeldBy, Locale, Outcome, Reason, Rung, Strategy, Tier
 
@@ -22,6 +23,66 @@ def decision_id(tenant: str, user_id: str, cause: Cause, at: int | str) -> str:
     """
     text = f"{tenant}/{user_id}\n{cause}\n{at}"
     return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+class Assignment(Struct, frozen=True, kw_only=True):
+    """The arm that chance gave a user in an experiment, and how likely it was to."""
+
+    experiment: str
+    arm: str
+    propensity: Share
+
+
+class Standing(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the rules depend on besides the crossing: the user as of `at` (epoch ms, event time).
+
+    `tier` is the user's at `at`, null where there is none any more. `sent` are the times (epoch ms) of the
+    user's scripts in the 32 days before, those included that only a holdout, an arm or a dry run kept from
+    being sent; `rose_at` is the time of the last rise. `in_replay` holds for a crossing of the past that no
+    script was asked for. `cared_for` tells that the tenant writes to who rises to `very_low`.
+    """
+
+    at: EpochMs
+    tier: Tier | None
+    consent: bool = True
+    plan: str = "free"
+    time_zone: str | None = None
+    sent: tuple[EpochMs, ...] = ()
+    rose_at: EpochMs | None = None
+    in_replay: bool = False
+    cared_for: bool = False
+
+
+class Ruling(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How the rules were applied: their version, and all that they were applied to, so that it can be done
+    again.
+
+    `allowed_at` (epoch ms, event time) is when a held crossing would have been allowed; null where it never
+    would. `again` tells that it is decided again then. `passed` are rules that would have held it, and that
+    the tenant lets its tier pass. `treatment` is what the arms in `assigned` change.
+    """
+
+    version: str
+    standing: Standing
+    held_by: HeldBy | None = None
+    allowed_at: EpochMs | None = None
+    again: bool = False
+    passed: tuple[HeldBy, ...] = ()
+    assigned: tuple[Assignment, ...] = ()
+    treatment: Treatment = AS_EVER
+
+    @property
+    def is_worded(self) -> bool:
+        """Whether a script is to be written, sent or not."""
+        return self.held_by in (None, HeldBy.DRY_RUN)
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether caps count it: the user's own rules allowed it.
+
+        Who is held out, or gets an arm without a script, would meet other caps than the others otherwise.
+        """
+        return self.held_by in (None, HeldBy.DRY_RUN, HeldBy.HOLDOUT, HeldBy.EXPERIMENT)
 
 
 class Crossing(Struct, frozen=True, kw_only=True):
@@ -49,11 +110,28 @@ class Crossing(Struct, frozen=True, kw_only=True):
     """Why no script that was written ahead could be used."""
     detected_ms: float = 0.0
     risk: Assessment | None = None
+    ruling: Ruling | None = None
+    """How the rules were applied; none where the operator has not asked them yet."""
+
+    @property
+    def decided_at(self) -> int:
+        """When (epoch ms, event time) it is decided: at once, or when the hours that it was put off for end."""
+        return self.at if self.ruling is None else self.ruling.standing.at
+
+    @property
+    def strategy(self) -> Strategy:
+        """What a script tries to do: as the tier wants it, or an experiment."""
+        stated = None if self.ruling is None else self.ruling.treatment.strategy
+        return self.to_tier.strategy if stated is None else stated
 
     @property
     def key(self) -> str:
         """The key of the record."""
         return f"{self.tenant}/{self.user_id}"
+
+
+AGAIN = "/again"
+"""What the id of a decision that was put off ends with, once for each time."""
 
 
 class Script(Struct, frozen=True, kw_only=True):
@@ -81,8 +159,9 @@ class DraftRequest(Struct, frozen=True, kw_only=True):
 class Draft(Struct, frozen=True, kw_only=True, tag="draft", tag_field="kind"):
     """A script that waits in the user's state for the crossing it was written for.
 
-    `id` and `at` are the crossing's, `asked_at` is the request's. The text is whole: slots are filled
-    and the guard has passed it. `written_ms` (epoch ms) is when the model had written it.
+    `id` and `at` are the crossing's, `asked_at` is the request's, `treatment` is what it was written under.
+    The text is whole: slots are filled and the guard has passed it. `written_ms` (epoch ms) is when the model
+    had written it.
     """
 
     id: str
@@ -91,6 +170,7 @@ class Draft(Struct, frozen=True, kw_only=True, tag="draft", tag_field="kind"):
     at: EpochMs
     asked_at: EpochMs
     reason: Reason
+    treatment: Treatment = AS_EVER
     text: str
     locale: Locale
     model: str
@@ -126,6 +206,9 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
     from_tier: Tier
     to_tier: Tier
     activity: Percent
+    recent: int = 0
+    prior: int = 0
+    usual: float = 0.0
     outcome: Outcome
     held_by: HeldBy | None = None
     strategy: Strategy
@@ -135,4 +218,6 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why each rung above the one that was taken gave no script."""
     risk: Assessment | None = None
     """What a risk crossing came from."""
+    ruling: Ruling | None = None
+    """The rules, what they were applied to, and how: enough to apply them again."""
     timing: Timing

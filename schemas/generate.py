@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.topics import EVENT_TOPICS, OUTCOMES, TOPICS, Topic
+from schemas.topics import EVENT_TOPICS, OUTCOMES, RULES, TOPICS, Topic
 
 HERE = Path(__file__).parent
 VERSION = "0.1.0"
@@ -66,7 +66,7 @@ def asyncapi() -> dict[str, Any]:
 
 def _channel(topic: Topic) -> dict[str, Any]:
     configuration = {
-        "cleanup.policy": ["delete"],
+        "cleanup.policy": ["compact" if topic.compacted else "delete"],
         "retention.ms": topic.retention_ms,
         "max.message.bytes": topic.max_bytes,
     }
@@ -88,7 +88,7 @@ def _channel(topic: Topic) -> dict[str, Any]:
 
 def _verb(topic: Topic) -> str:
     """What holdfast does with the topic, as AsyncAPI tells it from the application's side."""
-    return "receive" if topic in (*EVENT_TOPICS, OUTCOMES) else "send"
+    return "receive" if topic in (*EVENT_TOPICS, OUTCOMES, RULES) else "send"
 
 
 def _operation(topic: Topic) -> dict[str, Any]:

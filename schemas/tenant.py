@@ -1,20 +1,19 @@
 """What a tenant sets: the name of its product, its offers, the links that may be sent."""
 
-from typing import Annotated
+from msgspec import Struct
 
-from msgspec import Meta, Struct
-
+from schemas.policy import Label, Share
 from schemas.vocabulary import Locale, Strategy
 
 
 class Offer(Struct, frozen=True, kw_only=True):
-    """An offer of the tenant's catalogue, worded in each language it may be sent in."""
+    """An offer of the tenant's catalogue, worded in each language it may be sent in; arms name it by its
+    `id`.
+    """
 
+    id: Label | None = None
     strategy: Strategy
     text: dict[Locale, str]
-
-
-Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Tenant(Struct, frozen=True, kw_only=True):
@@ -37,9 +36,16 @@ class Tenant(Struct, frozen=True, kw_only=True):
                 f"risk_clear is {self.risk_clear}, above the risk_threshold, which is {self.risk_threshold}"
             )
 
-    def offer(self, strategy: Strategy, locale: Locale) -> str | None:
-        """The wording of the first offer for `strategy` in `locale`, if there is one."""
+    def offer(self, strategy: Strategy, locale: Locale, wanted: str | None = None) -> str | None:
+        """The wording in `locale` of the first offer for `strategy`, or of the one `wanted`, if there is one.
+
+        >>> gift = Offer(id="gift", strategy=Strategy.RETENTION_OFFER, text={Locale.EN: "a free month"})
+        >>> acme = Tenant(product="Acme", offers=(gift,))
+        >>> [acme.offer(Strategy.RETENTION_OFFER, Locale.EN, wanted) for wanted in (None, "gift", "")]
+        ['a free month', 'a free month', None]
+        """
         for offer in self.offers:
-            if offer.strategy is strategy and locale in offer.text:
+            fits = offer.strategy is strategy if wanted is None else offer.id == wanted
+            if fits and locale in offer.text:
                 return offer.text[locale]
         return None

@@ -8,6 +8,7 @@ from schemas.deadletter import DeadLetter
 from schemas.decision import Crossing, Decision, Draft, DraftRequest
 from schemas.events import Account, Login, Support, Tick, Usage
 from schemas.outcome import UserOutcome
+from schemas.policy import Rules
 from schemas.risk import Burst, Risk
 
 DAY_MS = 86_400_000
@@ -20,16 +21,18 @@ MAX_RECORD_BYTES = 8 * 1024 * 1024
 class Topic(Struct, frozen=True, kw_only=True):
     """A topic: the types it carries, its key, and the settings that it is created with.
 
-    `max_bytes` bounds a record. `append_time` makes the broker stamp records with its own clock;
-    every topic needs it, since append times are what lateness and the budget are counted from.
+    `max_bytes` bounds a record. Of a `compacted` topic the last record of each key is kept for ever.
+    `append_time` makes the broker stamp records with its own clock; every topic needs it, since append times
+    are what lateness and the budget are counted from.
     """
 
     name: str
     types: tuple[Any, ...]
-    key: Literal["tenant/user_id", "none"] = "tenant/user_id"
+    key: Literal["tenant/user_id", "version"] = "tenant/user_id"
     partitions: int = PARTITIONS
     retention_ms: int
     max_bytes: int = MAX_RECORD_BYTES
+    compacted: bool = False
 
 
 LOGIN = Topic(name="events.login", types=(Login, Tick), retention_ms=31 * DAY_MS)
@@ -49,6 +52,9 @@ DECISIONS = Topic(name="decisions", types=(Decision,), retention_ms=365 * DAY_MS
 INTERVENTIONS = Topic(name="interventions", types=(Decision,), retention_ms=31 * DAY_MS)
 OUTCOMES = Topic(name="outcomes", types=(UserOutcome,), retention_ms=365 * DAY_MS)
 
+RULES = Topic(name="rules", types=(Rules,), key="version", partitions=1, retention_ms=-1, compacted=True)
+"""Every version of the rules: each instance reads all of it, and follows it."""
+
 EVENT_TOPICS = (LOGIN, USAGE, SUPPORT, ACCOUNT)
 TOPICS = (
     *EVENT_TOPICS,
@@ -61,5 +67,6 @@ TOPICS = (
     DECISIONS,
     INTERVENTIONS,
     OUTCOMES,
+    RULES,
 )
 TOPIC_OF_KIND = {"login": LOGIN, "usage": USAGE, "support": SUPPORT, "account": ACCOUNT}

@@ -14,9 +14,10 @@ from schemas.deadletter import DeadLetter
 from schemas.decision import Crossing, Decision, Draft, DraftRequest, Script, Timing
 from schemas.errors import RejectedEvent
 from schemas.events import Event, Tick
+from schemas.policy import RuleBook
 from schemas.risk import Risk
 from schemas.topics import CROSSINGS, DECISIONS, DRAFT_REQUESTS, DRAFTS, INTERVENTIONS, REJECTED, RISKS
-from schemas.vocabulary import Outcome, Rung
+from schemas.vocabulary import HeldBy, Outcome, Reason, Rung
 from streams.tenants import Tenants
 
 
@@ -77,10 +78,10 @@ def reject(place: Place, key: bytes | None, value: bytes | None, error: Rejected
     return Out(REJECTED.name, key, encode(letter))
 
 
-def lifecycle(user: str, tenants: Tenants, lead_ms: int) -> Lifecycle:
+def lifecycle(user: str, tenants: Tenants, book: RuleBook, lead_ms: int) -> Lifecycle:
     """The operator of `user` (`tenant/user_id`), as the user's tenant wants it."""
     tenant = tenants.of(user.partition("/")[0])
-    return Lifecycle(user, tenant.care_on_rise, lead_ms, tenant.risk_threshold, tenant.risk_clear)
+    return Lifecycle(user, tenant.care_on_rise, lead_ms, tenant.risk_threshold, tenant.risk_clear, book)
 
 
 def settle(found: Settled | DraftRequest, detected_ms: float, now_ms: float) -> Iterator[Out]:
@@ -94,11 +95,34 @@ def settle(found: Settled | DraftRequest, detected_ms: float, now_ms: float) -> 
         return
     crossing, held_by, draft = found.crossing, found.held_by, found.draft
     detected_ms = crossing.detected_ms or detected_ms
-    if held_by is None and draft is None:
+    if held_by in (None, HeldBy.DRY_RUN) and draft is None:
         crossing = msgspec.structs.replace(crossing, detected_ms=detected_ms)
         yield Out(CROSSINGS.name, _key(crossing), encode(crossing))
         return
-    decision = Decision(
+    result = decision(
+        crossing,
+        held_by,
+        reason=None if draft is None else draft.reason,
+        script=None if draft is None else _script(draft, now_ms),
+        fallbacks={} if draft is None else {Rung.LIVE: "not tried: a draft was at hand"},
+        timing=Timing(
+            detected_ms=detected_ms, steps=_steps(crossing, detected_ms, now_ms), published_ms=now_ms
+        ),
+    )
+    yield from publish(result)
+
+
+def decision(
+    crossing: Crossing,
+    held_by: HeldBy | None,
+    *,
+    reason: Reason | None,
+    script: Script | None,
+    fallbacks: dict[Rung, str],
+    timing: Timing,
+) -> Decision:
+    """The record of what was decided on `crossing`, whoever decides it."""
+    return Decision(
         id=crossing.id,
         tenant=crossing.tenant,
         user_id=crossing.user_id,
@@ -107,21 +131,27 @@ def settle(found: Settled | DraftRequest, detected_ms: float, now_ms: float) -> 
         from_tier=crossing.from_tier,
         to_tier=crossing.to_tier,
         activity=crossing.activity,
-        outcome=Outcome.HELD if draft is None else Outcome.SENT,
+        recent=crossing.recent,
+        prior=crossing.prior,
+        usual=crossing.usual,
+        outcome=Outcome.SENT if held_by is None else Outcome.HELD,
         held_by=held_by,
-        strategy=crossing.to_tier.strategy,
-        reason=None if draft is None else draft.reason,
-        script=None if draft is None else _script(draft, now_ms),
-        fallbacks={} if draft is None else {Rung.LIVE: "not tried: a draft was at hand"},
+        strategy=crossing.strategy,
+        reason=reason,
+        script=script,
+        fallbacks=fallbacks,
         risk=crossing.risk,
-        timing=Timing(
-            detected_ms=detected_ms, steps=_steps(crossing, detected_ms, now_ms), published_ms=now_ms
-        ),
+        ruling=crossing.ruling,
+        timing=timing,
     )
-    record = encode(decision)
-    yield Out(DECISIONS.name, _key(crossing), record)
+
+
+def publish(decision: Decision) -> Iterator[Out]:
+    """A decision goes among all of them, and where it is sent, among those for the ones who send."""
+    key, record = f"{decision.tenant}/{decision.user_id}".encode(), encode(decision)
+    yield Out(DECISIONS.name, key, record)
     if decision.outcome is Outcome.SENT:
-        yield Out(INTERVENTIONS.name, _key(crossing), record)
+        yield Out(INTERVENTIONS.name, key, record)
 
 
 def _steps(crossing: Crossing, detected_ms: float, now_ms: float) -> dict[str, float]:

@@ -10,11 +10,13 @@ from zlib import crc32
 import msgspec
 from msgspec import Struct
 
-from operators.lifecycle import Lifecycle, Settled, UserState
+from operators.lifecycle import Lifecycle, Settled
+from operators.userstate import UserState
 from schemas.codec import MAX_AHEAD_MS
 from schemas.decision import Draft, DraftRequest
 from schemas.errors import RejectedEvent
 from schemas.events import Event, Tick
+from schemas.policy import RuleBook
 from schemas.risk import Risk
 from schemas.topics import EVENT_TOPICS, PARTITIONS
 from streams.flow import Out, Place, admit, lifecycle, reject, settle
@@ -52,12 +54,19 @@ class Memory:
     """
 
     def __init__(
-        self, tenants: Tenants | None = None, *, bound_ms: int = 1000, now_ms: int = 0, lead_ms: int = 0
+        self,
+        tenants: Tenants | None = None,
+        *,
+        book: RuleBook | None = None,
+        bound_ms: int = 1000,
+        now_ms: int = 0,
+        lead_ms: int = 0,
     ) -> None:
         self.bound_ms = bound_ms
         self.now_ms = now_ms
         """The clock: append time of what is sent, detection and publication of what comes out."""
         self._tenants = tenants or Tenants({})
+        self.book = book or RuleBook()
         self._lead_ms = lead_ms
         self._latest = {(topic.name, part): NEVER for topic in EVENT_TOPICS for part in range(PARTITIONS)}
         self._offsets: defaultdict[tuple[str, int], int] = defaultdict(int)
@@ -101,7 +110,7 @@ class Memory:
         return self._states.get(user, Lifecycle.start())
 
     def _take(self, record: Event | Draft | Risk) -> None:
-        life = lifecycle(record.key, self._tenants, self._lead_ms)
+        life = lifecycle(record.key, self._tenants, self.book, self._lead_ms)
         self._states[record.key], found = life.step(self.state(record.key), record, self.watermark_ms)
         self._publish(self._settled(found))
 
@@ -110,12 +119,12 @@ class Memory:
         watermark_ms = self.watermark_ms
         found: list[Settled | DraftRequest] = []
         for user, state in self._states.items():
-            life = lifecycle(user, self._tenants, self._lead_ms)
+            life = lifecycle(user, self._tenants, self.book, self._lead_ms)
             due = life.due(state)
             if due is not None and due <= watermark_ms:
                 self._states[user], some = life.wake(state, watermark_ms)
                 found += some
-        found.sort(key=lambda one: one.crossing.at)
+        found.sort(key=lambda one: one.crossing.decided_at)
         self._publish(self._settled(found))
 
     def _settled(self, found: Iterable[Settled | DraftRequest]) -> Iterator[Out]:

@@ -71,7 +71,7 @@ def group_state(bootstrap_servers: str, group: str) -> str:
 
 def _creation(topic: Topic) -> dict[str, Any]:
     configs = {
-        "cleanup.policy": "delete",
+        "cleanup.policy": "compact" if topic.compacted else "delete",
         "max.message.bytes": str(topic.max_bytes),
         "message.timestamp.type": "LogAppendTime",
         "retention.ms": str(topic.retention_ms),

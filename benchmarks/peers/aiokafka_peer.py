@@ -8,7 +8,7 @@ import asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from benchmarks.peers.intake import GROUP, SESSION_S, START, TOPICS, Intake, Options, options, take, wake
-from operators.lifecycle import UserState
+from operators.userstate import UserState
 from streams.flow import Out, Place
 
 

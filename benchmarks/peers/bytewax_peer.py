@@ -15,7 +15,7 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import cluster_main
 
 from benchmarks.peers.intake import START, TOPICS, Admitted, Intake, Options, due_ms, options, take, wake
-from operators.lifecycle import UserState
+from operators.userstate import UserState
 from streams.flow import Out, Place
 
 _LOOK = timedelta(seconds=0.2)

@@ -19,7 +19,7 @@ from benchmarks.peers.intake import (
     take,
     wake,
 )
-from operators.lifecycle import UserState
+from operators.userstate import UserState
 from schemas.topics import CROSSINGS, DECISIONS, INTERVENTIONS, PARTITIONS, REJECTED
 from streams.flow import Out, Place
 

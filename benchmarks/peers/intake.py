@@ -13,10 +13,12 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
-from operators.lifecycle import Lifecycle, Settled, UserState
+from operators.lifecycle import Lifecycle, Settled
+from operators.userstate import UserState
 from schemas.decision import Draft, DraftRequest
 from schemas.errors import RejectedEvent
 from schemas.events import Event, Tick
+from schemas.policy import RuleBook
 from schemas.risk import Risk
 from schemas.topics import EVENT_TOPICS, PARTITIONS
 from streams.flow import Out, Place, admit, lifecycle, reject, settle
@@ -29,6 +31,8 @@ SESSION_S = 20
 START = Lifecycle.start()
 _NEVER = -(1 << 63)
 _TENANTS = Tenants({})
+_NO_RULES = RuleBook()
+_NO_RULES = RuleBook()
 
 decode_state = msgspec.msgpack.Decoder(UserState).decode
 encode_state = msgspec.msgpack.Encoder().encode
@@ -141,7 +145,7 @@ def take(state: UserState, admitted: Admitted) -> tuple[UserState, list[Out]]:
         return state, []
     if isinstance(record, Out):
         return state, [record]
-    life = lifecycle(record.key, _TENANTS, 0)
+    life = lifecycle(record.key, _TENANTS, _NO_RULES, 0)
     state, found = life.wake(state, watermark_ms)
     state, more = life.step(state, record, watermark_ms)
     return state, _published((*found, *more)) if found or more else []
@@ -149,13 +153,13 @@ def take(state: UserState, admitted: Admitted) -> tuple[UserState, list[Out]]:
 
 def wake(user: str, state: UserState, watermark_ms: int) -> tuple[UserState, list[Out]]:
     """The state of `user` at that event time (epoch ms), and what is to be published."""
-    state, found = lifecycle(user, _TENANTS, 0).wake(state, watermark_ms)
+    state, found = lifecycle(user, _TENANTS, _NO_RULES, 0).wake(state, watermark_ms)
     return state, _published(found)
 
 
 def due_ms(user: str, state: UserState) -> int | None:
     """Event time (epoch ms) of the next change of `user`, if no event comes."""
-    return lifecycle(user, _TENANTS, 0).due(state)
+    return lifecycle(user, _TENANTS, _NO_RULES, 0).due(state)
 
 
 def _published(found: tuple[Settled | DraftRequest, ...]) -> list[Out]:

@@ -20,14 +20,11 @@ from schemas.topics import (
     ACCOUNT,
     BURSTS,
     CROSSINGS,
-    DECISIONS,
     DRAFT_REQUESTS,
     DRAFTS,
-    INTERVENTIONS,
     RISKS,
     SUPPORT,
 )
-from schemas.vocabulary import Outcome
 from streams.agents import ASSESSOR_GROUP, COMPOSER_GROUP, DRAFTER_GROUP, latest
 from streams.agents.agent import Agent, Received, serve
 from streams.agents.assessor import Assessor
@@ -36,7 +33,7 @@ from streams.agents.composer import Composer
 from streams.agents.drafter import Drafter
 from streams.agents.scorer import Models
 from streams.agents.segments import Segments
-from streams.flow import Out
+from streams.flow import Out, publish
 from streams.settings import Settings, load_settings
 from streams.store import UserStore
 from streams.tenants import load_tenants
@@ -63,10 +60,7 @@ async def assessed(assessor: Assessor, received: Received) -> list[Out]:
 
 async def composed(composer: Composer, received: Received) -> list[Out]:
     """The decision on a crossing, and where it goes."""
-    decision = await composer.compose(_crossings.decode(received.value or b""))
-    key, record = f"{decision.tenant}/{decision.user_id}".encode(), encode(decision)
-    topics = (DECISIONS, INTERVENTIONS) if decision.outcome is Outcome.SENT else (DECISIONS,)
-    return [Out(topic.name, key, record) for topic in topics]
+    return list(publish(await composer.compose(_crossings.decode(received.value or b""))))
 
 
 async def drafted(drafter: Drafter, received: Received) -> list[Out]:

@@ -9,6 +9,7 @@ from inference.client import Generation
 from operators import encode, features
 from schemas.decision import Crossing
 from schemas.errors import UnavailableError
+from schemas.policy import AS_EVER, Treatment
 from schemas.profile import Profile
 from schemas.risk import Assessment
 from schemas.vocabulary import Cause, Reason, Tier, Trigger
@@ -39,6 +40,11 @@ class Users(Protocol):
     async def user(self, key: str, as_of_ms: int) -> User:
         """The user's 30 days up to `as_of_ms`."""
         ...
+
+
+def treatment_of(crossing: Crossing) -> Treatment:
+    """What the user's arms change."""
+    return AS_EVER if crossing.ruling is None else crossing.ruling.treatment
 
 
 def now_ms() -> float:
@@ -74,6 +80,7 @@ class Author:
             tenant=self._tenants.of(crossing.tenant),
             tier=crossing.to_tier,
             account=crossing.account or user.account,
+            treatment=treatment_of(crossing),
         )
         return profile if crossing.risk is None else _at_risk(profile, crossing.risk)
 

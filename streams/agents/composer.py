@@ -14,10 +14,11 @@ from operators.ladder import NOT_TRIED, Exhausted, Taken, settle
 from schemas.decision import Crossing, Decision, Script, Timing
 from schemas.errors import DeadlineExceeded, HoldfastError
 from schemas.profile import Profile
-from schemas.vocabulary import Outcome, Rung
-from streams.agents.author import Author, Model, now_ms
+from schemas.vocabulary import Rung
+from streams.agents.author import Author, Model, now_ms, treatment_of
 from streams.agents.pace import Pace
 from streams.agents.segments import Segments
+from streams.flow import decision
 
 
 class Composer:
@@ -50,7 +51,11 @@ class Composer:
         steps.end("read")
         profile = self._author.profile(crossing, user)
         steps.end("features")
-        live = await self._live(profile, crossing.detected_ms + self._time_ms, crossing.key)
+        only = treatment_of(crossing).rung
+        if only in (None, Rung.LIVE):
+            live = await self._live(profile, crossing.detected_ms + self._time_ms, crossing.key)
+        else:
+            live = HoldfastError(NOT_TRIED)
         made_ms = steps.end("model")
         segment = self._segments.of(profile, crossing.key)
         settled = settle(
@@ -60,27 +65,22 @@ class Composer:
                 (Rung.DRAFT, HoldfastError(crossing.no_draft or NOT_TRIED)),
                 (Rung.SEGMENT, HoldfastError("none is ready") if segment is None else segment[0].text),
             ],
+            only,
         )
         published_ms = steps.end("settle")
         made = {Rung.LIVE: (live, made_ms), Rung.SEGMENT: segment}
-        return Decision(
-            id=crossing.id,
-            tenant=crossing.tenant,
-            user_id=crossing.user_id,
-            cause=crossing.cause,
-            at=crossing.at,
-            from_tier=crossing.from_tier,
-            to_tier=crossing.to_tier,
-            activity=crossing.activity,
-            outcome=Outcome.HELD if isinstance(settled, Exhausted) else Outcome.SENT,
-            held_by=settled.held_by if isinstance(settled, Exhausted) else None,
-            strategy=profile.strategy,
+        held_by = None if crossing.ruling is None else crossing.ruling.held_by
+        script = None
+        if isinstance(settled, Exhausted):
+            held_by = settled.held_by
+        else:
+            script = _script(settled, profile, made.get(settled.rung), published_ms)
+        return decision(
+            crossing,
+            held_by,
             reason=profile.reason,
-            script=None
-            if isinstance(settled, Exhausted)
-            else _script(settled, profile, made.get(settled.rung), published_ms),
+            script=script,
             fallbacks=settled.fallbacks,
-            risk=crossing.risk,
             timing=Timing(detected_ms=crossing.detected_ms, steps=steps.taken_ms, published_ms=published_ms),
         )
 

@@ -19,7 +19,7 @@ from operators.ladder import Taken, settle
 from schemas.decision import Draft, DraftRequest
 from schemas.errors import BreakerOpen, DeadlineExceeded, GenerationError, UnavailableError
 from schemas.vocabulary import Rung
-from streams.agents.author import Author, Model, now_ms
+from streams.agents.author import Author, Model, now_ms, treatment_of
 from streams.store import User
 
 TRIES = 3
@@ -113,6 +113,7 @@ class Drafter:
                     at=crossing.at,
                     asked_at=request.asked_at,
                     reason=profile.reason,
+                    treatment=treatment_of(crossing),
                     text=settled.text,
                     locale=profile.locale,
                     model=made.model,
@@ -125,7 +126,7 @@ class Drafter:
     async def _written(self, request: DraftRequest, asked: str) -> Generation:
         """What the model writes, through its outages, in this request's turn."""
         while True:
-            async with self._turns.turn(request.crossing.at):
+            async with self._turns.turn(request.crossing.decided_at):
                 self._check_time(request)
                 try:
                     deadline_ms = self._clock() + PATIENCE_MS
@@ -145,5 +146,5 @@ class Drafter:
         return user
 
     def _check_time(self, request: DraftRequest) -> None:
-        if self._clock() >= request.crossing.at:
+        if self._clock() >= request.crossing.decided_at:
             raise DeadlineExceeded("the crossing's time has come")

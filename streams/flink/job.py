@@ -220,7 +220,7 @@ def main() -> None:
         ensure_topics(settings.bootstrap_servers)
         place = cluster(settings)
         env, tables = start(place)
-        build(env, tables, settings, Lives(tenants, settings.draft_lead_ms))
+        build(env, tables, settings, Lives(tenants, settings.draft_lead_ms, settings.bootstrap_servers))
         run(
             place,
             lambda: env.execute_async(f"holdfast {NAME}"),

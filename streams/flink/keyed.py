@@ -9,11 +9,14 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext, TimerService
 from pyflink.datastream.state import ValueStateDescriptor
 
-from operators.lifecycle import Lifecycle, Settled, UserState
+from operators.lifecycle import Lifecycle, Settled
+from operators.userstate import UserState
 from schemas.decision import DraftRequest
 from schemas.errors import RejectedEvent, UnavailableError
 from schemas.events import Tick
+from schemas.policy import RuleBook
 from streams import flow
+from streams.rules import following
 from streams.tenants import Tenants
 
 _BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
@@ -30,11 +33,15 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
 
     Those are (topic, key, value). A record that is accepted has its user's key.
 
-    A timer stands at the user's next change and nowhere else.
+    The rules are those of the topic on the broker `rules_from`; without one there are none. A timer stands at
+    the user's next change and nowhere else.
     """
 
-    def __init__(self, tenants: Tenants, lead_ms: int = 0, in_thread: bool = True) -> None:
+    def __init__(
+        self, tenants: Tenants, lead_ms: int = 0, rules_from: str | None = None, in_thread: bool = True
+    ) -> None:
         self._tenants = tenants
+        self._rules_from = rules_from
         self._lead_ms = lead_ms
         self._in_thread = in_thread
         self._watermark_ms: int | None = None
@@ -48,6 +55,7 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
             )
         # Instances share the interpreter: 5 ms, the default, are a tenth of the budget to wait for a turn.
         sys.setswitchinterval(_TURN_S)
+        self._rules = None if self._rules_from is None else following(self._rules_from)
         self._state = runtime_context.get_state(ValueStateDescriptor("user", _STATE))
 
     def process_element(self, row: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
@@ -80,7 +88,8 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
         yield from _published(found, self._detected_ms)
 
     def _life(self, user: str) -> Lifecycle:
-        return flow.lifecycle(user, self._tenants, self._lead_ms)
+        book = RuleBook() if self._rules is None else self._rules.book
+        return flow.lifecycle(user, self._tenants, book, self._lead_ms)
 
     def _load(self) -> UserState:
         kept = self._state.value()

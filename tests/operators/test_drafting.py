@@ -6,7 +6,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.lifecycle import Lifecycle, Settled, UserState
+from operators.lifecycle import Lifecycle, Settled
+from operators.userstate import UserState
 from operators.window import PANE_MS, WINDOW_PANES, phase_ms
 from schemas.decision import Draft, DraftRequest
 from schemas.events import Account, Login, Replay, Support

@@ -5,7 +5,8 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.lifecycle import Lifecycle, Settled, UserState
+from operators.lifecycle import Lifecycle, Settled
+from operators.userstate import UserState
 from operators.window import PANE_MS, WINDOW_PANES, boundary_ms, pane_of, phase_ms
 from schemas.events import Account, Login, Replay, Usage
 from schemas.vocabulary import Cause, HeldBy, Tier
@@ -124,7 +125,7 @@ def test_an_older_account_record_does_not_replace_a_newer_one() -> None:
     old = Account(event_id="a1", tenant="acme", user_id="u1", ts=1, plan="free")
     state, _ = LIFE.step(LIFE.start(), new, 0)
     state, _ = LIFE.step(state, old, 0)
-    assert state.account == new
+    assert state.account(3) == new
 
 
 def test_usage_marks_its_pane_as_login_does() -> None:

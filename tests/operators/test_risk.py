@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.lifecycle import Lifecycle, Settled, UserState
+from operators.lifecycle import Lifecycle, Settled
+from operators.userstate import UserState
 from operators.window import PANE_MS, pane_of, phase_ms
 from schemas.decision import decision_id
 from schemas.events import Account, Login, Replay
