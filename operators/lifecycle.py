@@ -209,7 +209,7 @@ class Lifecycle(Struct, frozen=True):
     def _decided(
         self, state: UserState, crossing: Crossing, asked_at: int | None, draft: Draft | None
     ) -> tuple[UserState, Settled]:
-        """The state when the rules have decided `crossing`, and the crossing with the draft that may be sent."""
+        """The state when the rules have decided `crossing`, and that with the draft which may be sent."""
         ruling = crossing.ruling
         assert ruling is not None  # the callers have just asked the rules
         at_ms = ruling.standing.at

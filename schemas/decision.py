@@ -115,7 +115,7 @@ class Crossing(Struct, frozen=True, kw_only=True):
 
     @property
     def decided_at(self) -> int:
-        """When (epoch ms, event time) it is decided: at once, or when the hours that it was put off for end."""
+        """When (epoch ms, event time) it is decided: at once, or when what put it off ends."""
         return self.at if self.ruling is None else self.ruling.standing.at
 
     @property

@@ -73,7 +73,7 @@ def _values(reader: Reader, wait_ms: int) -> list[bytes]:
 
 
 def _book(values: list[bytes], before: RuleBook) -> RuleBook:
-    """All versions; the last record of a version is the one that counts. `before` where nothing has changed."""
+    """All versions, of each its last record; `before` where nothing has changed."""
     try:
         versions = {rules.version: rules for rules in map(_decoder.decode, values)}
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
