@@ -264,6 +264,7 @@ class Lifecycle(Struct, frozen=True):
             recent=recent,
             prior=prior,
             usual=usual_hours(prior, tenure),
+            tenure=tenure,
         )
 
     def _assessed(self, state: UserState, risk: Risk) -> tuple[UserState, tuple[Settled, ...]]:
@@ -288,7 +289,8 @@ class Lifecycle(Struct, frozen=True):
         if state.at_risk or not at_risk:
             return after, ()
         tenant, _, user_id = self.key.partition("/")
-        usual = usual_hours(prior, pane - state.first + 1)
+        tenure = pane - state.first + 1
+        usual = usual_hours(prior, tenure)
         crossing = Crossing(
             id=decision_id(tenant, user_id, Cause.RISK, risk.event_id),
             tenant=tenant,
@@ -301,6 +303,7 @@ class Lifecycle(Struct, frozen=True):
             recent=recent,
             prior=prior,
             usual=usual,
+            tenure=tenure,
             no_draft="what is written ahead is for another crossing",
             detected_ms=risk.detected_ms,
             risk=risk.assessment,

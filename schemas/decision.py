@@ -89,9 +89,10 @@ class Crossing(Struct, frozen=True, kw_only=True):
     """A threshold was crossed. On the topic `crossings` when a script must still be composed.
 
     `at` is the boundary of the pane (decline, rise) or the time of the event (risk); `recent`,
-    `prior` and `usual` are what `activity` was computed from. At a risk crossing the tier stays as it is, and
-    `risk` tells why. `detected_ms` is the processing time (epoch ms, fractions kept) at which the operator's
-    watermark passed `at`, stamped by the engine; at a risk crossing it is that of the assessment.
+    `prior` and `usual` are what `activity` was computed from, and `tenure` (panes since the first active one,
+    that one included; 0 where it was not recorded) what `usual` was. At a risk crossing the tier stays as it
+    is, and `risk` tells why. `detected_ms` is the processing time (epoch ms, fractions kept) at which the
+    operator's watermark passed `at`, stamped by the engine; at a risk crossing it is that of the assessment.
     """
 
     id: str
@@ -105,6 +106,7 @@ class Crossing(Struct, frozen=True, kw_only=True):
     recent: int
     prior: int
     usual: float
+    tenure: int = 0
     account: Account | None = None
     no_draft: str = ""
     """Why no script that was written ahead could be used."""
@@ -134,6 +136,18 @@ AGAIN = "/again"
 """What the id of a decision that was put off ends with, once for each time."""
 
 
+class Told(Struct, frozen=True, kw_only=True):
+    """What the author of a script was told of its user, so that the script can be judged again.
+
+    `facts` are the only values that it may state, but for the user's name: `named` tells that the account's
+    was among them, and it is not kept a second time. `sentences` are what else numbers may come from.
+    """
+
+    facts: dict[str, str]
+    named: bool = False
+    sentences: tuple[str, ...] = ()
+
+
 class Script(Struct, frozen=True, kw_only=True):
     """A script as the user gets it, and where it came from. `age_ms` counts from its writing."""
 
@@ -143,6 +157,7 @@ class Script(Struct, frozen=True, kw_only=True):
     model: str
     model_version: str
     age_ms: float
+    told: Told | None = None
 
 
 class DraftRequest(Struct, frozen=True, kw_only=True):
@@ -176,6 +191,7 @@ class Draft(Struct, frozen=True, kw_only=True, tag="draft", tag_field="kind"):
     model: str
     model_version: str
     written_ms: float
+    told: Told | None = None
 
     @property
     def key(self) -> str:
@@ -209,6 +225,7 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
     recent: int = 0
     prior: int = 0
     usual: float = 0.0
+    tenure: int = 0
     outcome: Outcome
     held_by: HeldBy | None = None
     strategy: Strategy

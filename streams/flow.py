@@ -134,6 +134,7 @@ def decision(
         recent=crossing.recent,
         prior=crossing.prior,
         usual=crossing.usual,
+        tenure=crossing.tenure,
         outcome=Outcome.SENT if held_by is None else Outcome.HELD,
         held_by=held_by,
         strategy=crossing.strategy,
@@ -169,6 +170,7 @@ def _script(draft: Draft, now_ms: float) -> Script:
         model=draft.model,
         model_version=draft.model_version,
         age_ms=round(now_ms - draft.written_ms, 3),
+        told=draft.told,
     )
 
 

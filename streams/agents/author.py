@@ -7,7 +7,7 @@ import msgspec
 
 from inference.client import Generation
 from operators import encode, features
-from schemas.decision import Crossing
+from schemas.decision import Crossing, Told
 from schemas.errors import UnavailableError
 from schemas.policy import AS_EVER, Treatment
 from schemas.profile import Profile
@@ -45,6 +45,12 @@ class Users(Protocol):
 def treatment_of(crossing: Crossing) -> Treatment:
     """What the user's arms change."""
     return AS_EVER if crossing.ruling is None else crossing.ruling.treatment
+
+
+def told(profile: Profile) -> Told:
+    """What is recorded of `profile`: all but the name, which the account has."""
+    facts = {slot: fact for slot, fact in profile.facts.items() if slot != "name"}
+    return Told(facts=facts, named="name" in profile.facts, sentences=profile.sentences)
 
 
 def now_ms() -> float:

@@ -15,7 +15,7 @@ from schemas.decision import Crossing, Decision, Script, Timing
 from schemas.errors import DeadlineExceeded, HoldfastError
 from schemas.profile import Profile
 from schemas.vocabulary import Rung
-from streams.agents.author import Author, Model, now_ms, treatment_of
+from streams.agents.author import Author, Model, now_ms, told, treatment_of
 from streams.agents.pace import Pace
 from streams.agents.segments import Segments
 from streams.flow import decision
@@ -141,4 +141,5 @@ def _script(
         model=model,
         model_version=version,
         age_ms=round(age_ms, 3),
+        told=told(profile),
     )

@@ -19,7 +19,7 @@ from operators.ladder import Taken, settle
 from schemas.decision import Draft, DraftRequest
 from schemas.errors import BreakerOpen, DeadlineExceeded, GenerationError, UnavailableError
 from schemas.vocabulary import Rung
-from streams.agents.author import Author, Model, now_ms, treatment_of
+from streams.agents.author import Author, Model, now_ms, told, treatment_of
 from streams.store import User
 
 TRIES = 3
@@ -119,6 +119,7 @@ class Drafter:
                     model=made.model,
                     model_version=made.model_version,
                     written_ms=self._clock(),
+                    told=told(profile),
                 )
             refused = settled.fallbacks[Rung.DRAFT]
         raise GenerationError(f"{TRIES} scripts in turn may not be sent, the last for {refused}")

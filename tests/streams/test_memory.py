@@ -3,6 +3,7 @@
 import msgspec
 
 from operators.lifecycle import Lifecycle
+from operators.tier import usual_hours
 from operators.window import PANE_MS
 from schemas.codec import encode
 from schemas.deadletter import DeadLetter
@@ -75,6 +76,7 @@ def test_after_a_replay_a_decline_is_live_and_carries_the_newest_account() -> No
     crossing = msgspec.json.decode(record.value, type=Crossing)
     assert record.key == KEY
     assert (crossing.from_tier, crossing.to_tier) == (Tier.VERY_LOW, Tier.LOW)
+    assert crossing.usual == usual_hours(crossing.prior, crossing.tenure)
     assert crossing.account is not None and crossing.account.plan == "pro"
     assert crossing.detected_ms == engine.now_ms
 

@@ -88,6 +88,13 @@ def test_what_the_model_writes_in_time_is_sent() -> None:
     assert bench.model.users == ["acme/u/1"], "it is this user's version that writes"
 
 
+def test_the_record_has_what_the_author_was_told_but_not_the_name() -> None:
+    script = Bench().compose(crossing()).script
+    assert script is not None and script.told is not None
+    assert script.told.facts["product"] == "Acme Cloud" and script.told.sentences
+    assert script.told.named and "Ann" not in str(script.told)
+
+
 def test_the_decision_is_about_the_crossing_and_times_each_step() -> None:
     decision = Bench().compose(crossing())
     assert (decision.id, decision.tenant, decision.user_id, decision.at) == ("c1", "acme", "u/1", AT)

@@ -63,6 +63,7 @@ async def test_a_draft_is_whole_and_bound_to_its_request() -> None:
     assert (draft.locale, draft.reason) == (Locale.EN, Reason.INACTIVE)
     assert (draft.model, draft.model_version) == ("holdfast-nano", "3")
     assert draft.written_ms == bench.clock.now_ms
+    assert draft.told is not None and draft.told.named and draft.told.facts["product"] == "Acme Cloud"
     assert bench.model.users == ["acme/u1"], "it is this user's version that writes"
 
 
