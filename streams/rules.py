@@ -7,11 +7,15 @@ The topic keeps every version, so a copy is whole again after a restart.
 
 import logging
 import threading
+from collections.abc import Iterable
 from functools import cache
 from typing import NoReturn
 
 import msgspec
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
 
+from schemas.codec import encode
 from schemas.errors import InputError, UnavailableError
 from schemas.policy import RuleBook, Rules
 from schemas.topics import RULES
@@ -19,6 +23,7 @@ from streams.consumer import Reader, reading
 
 _WAIT_MS = 500
 _RETRY_S = 1.0
+_PUBLISH_S = 30.0
 _decoder = msgspec.json.Decoder(Rules)
 
 logger = logging.getLogger(__name__)
@@ -66,6 +71,29 @@ def read_rules(bootstrap_servers: str) -> RuleBook:
     """
     with reading(bootstrap_servers, RULES) as reader:
         return _book([record.value for record in reader.present() if record.value is not None], RuleBook())
+
+
+def publish_rules(bootstrap_servers: str, rules: Iterable[Rules]) -> None:
+    """Put versions on the topic, each in place of the one of its name, and wait until they are there.
+
+    Raises:
+        UnavailableError: the broker does not answer.
+        InputError: it has no such topic.
+    """
+    with reading(bootstrap_servers, RULES, from_beginning=False):
+        pass  # the topic is there: a producer might create it, as one that is not compacted
+    try:
+        producer = KafkaProducer(
+            bootstrap_servers=bootstrap_servers.split(","), acks="all", max_request_size=RULES.max_bytes
+        )
+        try:
+            sent = [producer.send(RULES.name, encode(one), one.version.encode()) for one in rules]
+            for each in sent:
+                each.get(timeout=_PUBLISH_S)
+        finally:
+            producer.close()
+    except (KafkaError, OSError) as error:
+        raise UnavailableError(f"Kafka at {bootstrap_servers} does not take the rules: {error}") from error
 
 
 def _values(reader: Reader, wait_ms: int) -> list[bytes]:
