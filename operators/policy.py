@@ -43,7 +43,7 @@ def rule(rules: Rules, crossing: Crossing, standing: Standing) -> Ruling:
     passable = policy.passes.get(crossing.to_tier, ())
     passed: list[HeldBy] = []
     held_by, allowed_at = None, None
-    for held_by, allowed_at in _says_no(policy, crossing, standing):  # noqa: B007
+    for held_by, allowed_at in _says_no(policy, crossing, standing):  # noqa: B007 (the last one decides)
         if held_by not in passable:
             break
         passed.append(held_by)
