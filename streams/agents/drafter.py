@@ -1,17 +1,15 @@
 """Writes scripts ahead of their crossings: a request in, a draft out, or none.
 
 Nobody waits here, so the model gets time, the sequence may catch up, and what the guard refuses is written
-again. What is nearest to its crossing goes first. A request whose time has passed is dropped: at the crossing
-another rung was taken. Few drafts at a time are written, so that the live rung need not wait for many.
-Further drafters, in processes of their own, share the requests as one consumer group.
+again. Tenants take turns, and of a tenant what is nearest to its crossing goes first. A request whose time
+has passed is dropped: at the crossing another rung was taken. Few drafts at a time are written, so that the
+live rung need not wait for many. Further drafters, in processes of their own, share the requests as one
+consumer group.
 """
 
 import asyncio
-import heapq
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from itertools import count
+from collections.abc import Callable
 
 from inference.client import Generation
 from inference.prompt import prompt
@@ -20,6 +18,7 @@ from schemas.decision import Draft, DraftRequest
 from schemas.errors import BreakerOpen, DeadlineExceeded, GenerationError, UnavailableError
 from schemas.vocabulary import Rung
 from streams.agents.author import Author, Model, now_ms, told, treatment_of
+from streams.agents.turns import Turns
 from streams.store import User
 
 TRIES = 3
@@ -30,49 +29,6 @@ _CATCH_UP_S, _CATCH_UPS = 0.5, 6
 _PAUSE_S = 1.0
 
 logger = logging.getLogger(__name__)
-
-
-class Turns:
-    """Lets so many in at once, the most urgent of those who wait first.
-
-    >>> async def order():
-    ...     turns, found = Turns(1), []
-    ...     async def take(urgency):
-    ...         async with turns.turn(urgency):
-    ...             found.append(urgency)
-    ...             await asyncio.sleep(0)
-    ...     await asyncio.gather(take(3), take(2), take(1))
-    ...     return found
-    >>> asyncio.run(order())
-    [3, 1, 2]
-    """
-
-    def __init__(self, at_once: int) -> None:
-        self._free = at_once
-        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
-        self._number = count()
-
-    @asynccontextmanager
-    async def turn(self, urgency: float) -> AsyncIterator[None]:
-        """Waits for a turn; the lowest `urgency` is let in first."""
-        if self._free:
-            self._free -= 1
-        else:
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            heapq.heappush(self._waiting, (urgency, next(self._number), turn))
-            await turn
-        try:
-            yield
-        finally:
-            self._pass_on()
-
-    def _pass_on(self) -> None:
-        while self._waiting:
-            turn = heapq.heappop(self._waiting)[2]
-            if not turn.done():  # cancelled while it waited
-                turn.set_result(None)
-                return
-        self._free += 1
 
 
 class Drafter:
@@ -127,7 +83,7 @@ class Drafter:
     async def _written(self, request: DraftRequest, asked: str) -> Generation:
         """What the model writes, through its outages, in this request's turn."""
         while True:
-            async with self._turns.turn(request.crossing.decided_at):
+            async with self._turns.turn(request.crossing.tenant, request.crossing.decided_at):
                 self._check_time(request)
                 try:
                     deadline_ms = self._clock() + PATIENCE_MS
