@@ -48,7 +48,8 @@ def prompt(profile: Profile) -> str:
 name=yes feature=no offer=yes link=no logins_7d=no quiet_days=no
     You logged in 3 times in the last 7 days.<|end|><|start|>assistant<|channel|>final<|message|>
     """
-    told = (plain(sentence)[:MAX_SENTENCE_CHARS] for sentence in profile.sentences[:MAX_SENTENCES])
+    first = (profile.brief,) if profile.brief else ()
+    told = (plain(sentence)[:MAX_SENTENCE_CHARS] for sentence in (*first, *profile.sentences[:MAX_SENTENCES]))
     user = "\n".join((header(profile), *told))
     system = INSTRUCTIONS[profile.locale]
     return f"<|start|>system<|message|>{system}<|end|><|start|>user<|message|>{user}<|end|>{OPENER}"

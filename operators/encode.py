@@ -120,6 +120,7 @@ def profile(
         plan="free" if account is None else account.plan,
         facts=facts,
         sentences=sentences(features, locale, facts.get("feature")),
+        brief=tenant.brief.get(strategy, {}).get(locale, ""),
     )
 
 

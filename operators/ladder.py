@@ -33,8 +33,7 @@ def settle(
 
     An attempt is a rung with the Mustache template that it made, or with the error that kept it from
     making one. Attempts may come in any order; of two at one rung the first counts. The template
-    written by people is always the last rung and need not be given. `only` is the one rung that an experiment
-    allows.
+    written by people is always the last rung; ours need not be given. `only` is the one rung that may write.
 
     >>> from schemas.errors import DeadlineExceeded
     >>> from schemas.vocabulary import Locale, Reason, Strategy, Tier
@@ -53,7 +52,7 @@ def settle(
     fallbacks: dict[Rung, str] = {}
     for rung in Rung:
         if only not in (None, rung):
-            fallbacks[rung] = f"an experiment wants the {only}"
+            fallbacks[rung] = f"only the {only} may be sent here"
             continue
         try:
             return Taken(rung, _script(profile, made.get(rung)), fallbacks)

@@ -222,6 +222,8 @@ class Lifecycle(Struct, frozen=True):
             state = msgspec.structs.replace(state, waiting=waiting)
         if not ruling.is_worded:
             return state, Settled(crossing, ruling.held_by)
+        if not self.lead_ms:  # the tenant does not want any, and may have done so when this one was asked for
+            asked_at = None
         no_draft = crossing.no_draft or _no_draft(ruling, asked_at, draft)
         if no_draft:
             return state, Settled(msgspec.structs.replace(crossing, no_draft=no_draft), ruling.held_by)

@@ -22,7 +22,8 @@ class Profile(Struct, frozen=True, kw_only=True):
     """One user, as a script's author sees them.
 
     `facts` maps slots to the only values that a script may state; `sentences` are the encoded
-    features in the user's language, the most telling first.
+    features in the user's language, the most telling first. `brief` is what the tenant has a script of the
+    strategy do, in its own words: no fact, so none of it may be stated.
     """
 
     tenant: str
@@ -33,3 +34,4 @@ class Profile(Struct, frozen=True, kw_only=True):
     plan: str
     facts: dict[str, str]
     sentences: tuple[str, ...]
+    brief: str = ""

@@ -14,7 +14,6 @@ from streams.topics import knock
 _CONNECT_MS = 10_000
 _POLL_MS = 100
 _POLL_RECORDS = 5000
-_FETCH_MS = 20
 
 
 class Record(Struct, frozen=True):
@@ -69,13 +68,8 @@ class Reader:
 
 
 @contextmanager
-def reading(
-    bootstrap_servers: str, topic: Topic, from_beginning: bool = True, max_wait_ms: int = _FETCH_MS
-) -> Iterator[Reader]:
+def reading(bootstrap_servers: str, topic: Topic, from_beginning: bool = True) -> Iterator[Reader]:
     """A reader of `topic` for the time of the block.
-
-    Where nothing comes, the broker is asked every `max_wait_ms` whether something has; what comes meanwhile
-    is handed over at once.
 
     Raises:
         UnavailableError: the broker does not answer, or stops answering.
@@ -87,7 +81,7 @@ def reading(
             bootstrap_servers=bootstrap_servers.split(","),
             enable_auto_commit=False,
             bootstrap_timeout_ms=_CONNECT_MS,
-            fetch_max_wait_ms=max_wait_ms,
+            fetch_max_wait_ms=20,
         )
         try:
             yield Reader(consumer, topic, from_beginning)

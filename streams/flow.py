@@ -81,6 +81,7 @@ def reject(place: Place, key: bytes | None, value: bytes | None, error: Rejected
 def lifecycle(user: str, tenants: Tenants, book: RuleBook, lead_ms: int) -> Lifecycle:
     """The operator of `user` (`tenant/user_id`), as the user's tenant wants it."""
     tenant = tenants.of(user.partition("/")[0])
+    lead_ms = 0 if tenant.only_templates else lead_ms  # nothing that a model writes ahead would be sent
     return Lifecycle(user, tenant.care_on_rise, lead_ms, tenant.risk_threshold, tenant.risk_clear, book)
 
 

@@ -5,7 +5,7 @@ taken as the field wants it, whatever YAML would make of it: 21:00 is a time of 
 """
 
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from enum import Enum
@@ -32,11 +32,7 @@ def load_rules(path: Path) -> tuple[Rules, ...]:
     Raises:
         InputError: the file cannot be read, or used; the text names line, field and the value's problem.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the rules in {path}: {error}") from error
-    return parse_rules(text, path.name)
+    return parse_rules(read_text(path, "the rules"), path.name)
 
 
 def parse_rules(text: str, name: str) -> tuple[Rules, ...]:
@@ -52,6 +48,33 @@ def parse_rules(text: str, name: str) -> tuple[Rules, ...]:
     Raises:
         InputError: it cannot be used; the text names line, field and the value's problem.
     """
+    root = nodes(text, name, "a version of the rules")
+    reader = Reader(name)
+    if not isinstance(root, yaml.SequenceNode):
+        return (reader.read(root, Rules, ""),)
+    found: tuple[Rules, ...] = reader.read(root, tuple[Rules, ...], "")
+    reader.distinct(root, found)
+    return found
+
+
+def read_text(path: Path, what: str) -> str:
+    """The text of the file `path`, which holds `what`.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {what} in {path}: {error}") from error
+
+
+def nodes(text: str, name: str, expected: str) -> yaml.Node:
+    """The nodes of `text`, the content of the file `name`, which is to hold what is `expected`.
+
+    Raises:
+        InputError: it is neither YAML nor JSON, or empty.
+    """
     try:
         # Tabs may indent JSON, but not YAML; in neither can one stand within a plain value.
         root = yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader)
@@ -61,20 +84,33 @@ def parse_rules(text: str, name: str) -> tuple[Rules, ...]:
     except yaml.YAMLError as error:
         raise InputError(f"{name}: {error}") from None
     if root is None or root.value == []:
-        raise InputError(f"{name} is empty, a version of the rules expected")
-    reader = _Reader(name)
-    if not isinstance(root, yaml.SequenceNode):
-        return (reader.read(root, Rules, ""),)
-    found: tuple[Rules, ...] = reader.read(root, tuple[Rules, ...], "")
-    reader.distinct(root, found)
-    return found
+        raise InputError(f"{name} is empty, {expected} expected")
+    return root
 
 
-class _Reader:
-    """Reads nodes as values of a type; each method's `path` is where the node stands, for people."""
+def line_of(root: yaml.Node, path: Iterable[str | int]) -> int:
+    """The line of what stands at `path`, names and places from `root` on.
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    >>> line_of(nodes("a:\\n  b:\\n    - 1\\n    - 2", "f.yaml", "names"), ("a", "b", 1))
+    4
+    """
+    node = root
+    for part in path:
+        if isinstance(part, int):
+            node = node.value[part]
+        else:
+            node = next(value for key, value in node.value if key.value == part)
+    return int(node.start_mark.line) + 1
+
+
+class Reader:
+    """Reads the nodes of the file `name` as values of a type; `whole` is what people call all of it.
+
+    Each method's `path` is where the node stands, for people.
+    """
+
+    def __init__(self, name: str, whole: str = "the version") -> None:
+        self._name, self._whole = name, whole
 
     def read(self, node: yaml.Node, kind: Any, path: str) -> Any:
         """The value of `node`, which is to be a `kind`."""
@@ -192,7 +228,7 @@ class _Reader:
 
     def _fail(self, node: yaml.Node, path: str, problem: str, joint: str = " ") -> NoReturn:
         where = f"{self._name} line {node.start_mark.line + 1}:"
-        raise InputError(f"{where} {path or 'the version'}{joint}{problem}")
+        raise InputError(f"{where} {path or self._whole}{joint}{problem}")
 
 
 def _within(path: str, name: str) -> str:
@@ -226,6 +262,8 @@ def _expected(kind: Any) -> str:
         base, meta = args[0], next((one for one in args[1:] if isinstance(one, Meta)), Meta())
         if meta.pattern is not None:
             return meta.description or f"text that matches {meta.pattern}"
+        if base is str:
+            return f"text of {meta.min_length} to {meta.max_length} characters"
         if meta.min_length is not None:
             return f"at least {meta.min_length}"
         whole = "a whole number" if base is int else "a number"

@@ -6,13 +6,13 @@ from typing import Protocol
 import msgspec
 
 from inference.client import Generation
-from operators import encode, features
+from operators import encode, features, templates
 from schemas.decision import Crossing, Told
 from schemas.errors import UnavailableError
 from schemas.policy import AS_EVER, Treatment
 from schemas.profile import Profile
 from schemas.risk import Assessment
-from schemas.vocabulary import Cause, Reason, Tier, Trigger
+from schemas.vocabulary import Cause, Reason, Rung, Tier, Trigger
 from streams.store import User
 from streams.tenants import Tenants
 
@@ -89,6 +89,16 @@ class Author:
             treatment=treatment_of(crossing),
         )
         return profile if crossing.risk is None else _at_risk(profile, crossing.risk)
+
+    def text(self, profile: Profile) -> templates.Text:
+        """What people wrote for the user of `profile`: the tenant's own people, or ours."""
+        return templates.text_of(self._tenants.of(profile.tenant), profile)
+
+    def only_rung(self, crossing: Crossing) -> Rung | None:
+        """The one rung that may write, where the tenant or an experiment wants just one."""
+        if self._tenants.of(crossing.tenant).only_templates:
+            return Rung.TEMPLATE
+        return treatment_of(crossing).rung
 
     @staticmethod
     def is_complete(crossing: Crossing, user: User) -> bool:

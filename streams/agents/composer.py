@@ -15,7 +15,7 @@ from schemas.decision import Crossing, Decision, Script, Timing
 from schemas.errors import DeadlineExceeded, HoldfastError
 from schemas.profile import Profile
 from schemas.vocabulary import Rung
-from streams.agents.author import Author, Model, now_ms, told, treatment_of
+from streams.agents.author import Author, Model, now_ms, told
 from streams.agents.pace import Pace
 from streams.agents.segments import Segments
 from streams.flow import decision
@@ -51,19 +51,21 @@ class Composer:
         steps.end("read")
         profile = self._author.profile(crossing, user)
         steps.end("features")
-        only = treatment_of(crossing).rung
+        only = self._author.only_rung(crossing)
         if only in (None, Rung.LIVE):
             live = await self._live(profile, crossing.detected_ms + self._time_ms, crossing.key)
         else:
             live = HoldfastError(NOT_TRIED)
         made_ms = steps.end("model")
-        segment = self._segments.of(profile, crossing.key)
+        segment = self._segments.of(profile, crossing.key) if only in (None, Rung.SEGMENT) else None
+        own = self._author.text(profile)
         settled = settle(
             profile,
             [
                 (Rung.LIVE, live.text if isinstance(live, Generation) else live),
                 (Rung.DRAFT, HoldfastError(crossing.no_draft or NOT_TRIED)),
                 (Rung.SEGMENT, HoldfastError("none is ready") if segment is None else segment[0].text),
+                (Rung.TEMPLATE, own.template),
             ],
             only,
         )
@@ -74,7 +76,7 @@ class Composer:
         if isinstance(settled, Exhausted):
             held_by = settled.held_by
         else:
-            script = _script(settled, profile, made.get(settled.rung), published_ms)
+            script = _script(settled, profile, made.get(settled.rung), own.version, published_ms)
         return decision(
             crossing,
             held_by,
@@ -128,10 +130,14 @@ class _Steps:
 
 
 def _script(
-    taken: Taken, profile: Profile, made: tuple[Generation | HoldfastError, float] | None, published_ms: float
+    taken: Taken,
+    profile: Profile,
+    made: tuple[Generation | HoldfastError, float] | None,
+    version: str,
+    published_ms: float,
 ) -> Script:
-    """The script with its author: the model that `made` it at that time, or the people of the templates."""
-    model, version, age_ms = templates.MODEL, templates.VERSION, 0.0
+    """The script with its author: the model that `made` it at that time, or people, in that `version`."""
+    model, age_ms = templates.MODEL, 0.0
     if made is not None and isinstance(made[0], Generation):
         model, version, age_ms = made[0].model, made[0].model_version, published_ms - made[1]
     return Script(

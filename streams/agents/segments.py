@@ -1,8 +1,10 @@
-"""Scripts for many: written ahead for everyone of the same tier, reason, language, plan and known facts.
+"""Scripts for many: written ahead for all of a tenant's users of the same tier, reason, language, plan and
+known facts.
 
 A segment's script is a Mustache template; each user's own facts fill it in at the crossing. One is written as
 soon as somebody of the segment was seen without it. Each version of the model writes its own: the first user
-of a new one has all segments written anew, and after a rollback those of the older one are still there.
+of a new one has all segments of their tenant written anew, and after a rollback those of the older one are
+still there. Tenants share nothing but the model's time and the room, each in fair shares.
 """
 
 import asyncio
@@ -19,18 +21,23 @@ from schemas.errors import HoldfastError
 from schemas.profile import Profile
 from schemas.vocabulary import Rung
 from streams.agents.author import Model, now_ms
+from streams.agents.turns import FairQueue
 
 PATIENCE_MS = 5_000
 """How long the model may take for a segment, with nobody waiting."""
 TRIES = 3
 _PAUSE_S = 1.0
 _KEPT = 4096
-"""Segments that are kept: tiers x reasons x languages x sets of facts are 10,000 at most, times plans."""
+"""Segments that are kept of all tenants: tiers x reasons x languages x sets of facts are 10,000 at most,
+times plans. The oldest one of the tenant with the most makes room."""
+_WANTED = 512
+"""Segments of one tenant that may wait to be written."""
 
 logger = logging.getLogger(__name__)
 
 
 class _Key(NamedTuple):
+    tenant: str
     segment: str
     version: str
 
@@ -50,19 +57,21 @@ class Segments:
     def __init__(self, model: Model, clock: Callable[[], float] = now_ms) -> None:
         self._model = model
         self._clock = clock
-        self._written: dict[_Key, _Written] = {}
-        self._wanted: asyncio.Queue[tuple[_Key, Profile, str]] = asyncio.Queue(maxsize=_KEPT)
+        self._written: dict[str, dict[_Key, _Written]] = {}
+        self._wanted: FairQueue[tuple[_Key, Profile, str]] = FairQueue()
+        self._any_wanted = asyncio.Event()
         self._asked: set[_Key] = set()
-        self._versions: set[str] = set()
+        self._versions: set[tuple[str, str]] = set()
 
     def of(self, profile: Profile, user: str) -> tuple[Generation, float] | None:
         """The template of the user's segment and when (epoch ms) it was written; a missing one is wanted."""
         key = self._key(profile, user)
-        if key.version not in self._versions:
-            self._versions.add(key.version)
-            for written in self._written.values():
-                self.want(written.profile, user)
-        found = self._written.get(key)
+        written = self._written.setdefault(key.tenant, {})
+        if (key.tenant, key.version) not in self._versions:
+            self._versions.add((key.tenant, key.version))
+            for other in written.values():
+                self.want(other.profile, user)
+        found = written.get(key)
         if found is None:
             self.want(profile, user)
             return None
@@ -71,15 +80,21 @@ class Segments:
     def want(self, profile: Profile, user: str) -> None:
         """Have the segment of `profile` written by the user's version, when the model has time."""
         key = self._key(profile, user)
-        if key in self._written or key in self._asked or self._wanted.full():
+        if key in self._written.get(key.tenant, {}) or key in self._asked:
+            return
+        if self._wanted.waiting(key.tenant) >= _WANTED:
             return
         self._asked.add(key)
-        self._wanted.put_nowait((key, profile, user))
+        self._wanted.put(key.tenant, 0, (key, profile, user))
+        self._any_wanted.set()
 
     async def write_for_ever(self) -> None:
-        """Writes what is wanted, one at a time."""
+        """Writes what is wanted, one at a time, of each tenant in turn."""
         while True:
-            key, profile, user = await self._wanted.get()
+            while not self._wanted:
+                self._any_wanted.clear()
+                await self._any_wanted.wait()
+            key, profile, user = self._wanted.take()
             try:
                 await self._write(profile, user)
             except HoldfastError as error:
@@ -95,14 +110,15 @@ class Segments:
             made = await self._model.generate(prompt(anyone), self._clock() + PATIENCE_MS, user)
             settled = settle(profile, [(Rung.SEGMENT, made.text)])
             if isinstance(settled, Taken) and settled.rung is Rung.SEGMENT:
-                self._keep(_Key(header(profile), made.model_version), profile, made)
+                self._keep(_Key(profile.tenant, header(profile), made.model_version), profile, made)
                 return
         logger.info("the model wrote nothing that may be sent to %s", header(profile))
 
     def _keep(self, key: _Key, profile: Profile, made: Generation) -> None:
-        while len(self._written) >= _KEPT:
-            del self._written[next(iter(self._written))]
-        self._written[key] = _Written(made, self._clock(), profile)
+        while sum(map(len, self._written.values())) >= _KEPT:
+            most = max(self._written.items(), key=lambda one: len(one[1]) + (one[0] == key.tenant))[1]
+            del most[next(iter(most))]
+        self._written.setdefault(key.tenant, {})[key] = _Written(made, self._clock(), profile)
 
     def _key(self, profile: Profile, user: str) -> _Key:
-        return _Key(header(profile), self._model.version_for(user))
+        return _Key(profile.tenant, header(profile), self._model.version_for(user))
