@@ -30,7 +30,11 @@ def mark(work_dir: Path, name: str) -> str:
 
 
 def start(argv: list[str], env: Mapping[str, str], work_dir: Path, name: str, log: Path) -> int:
-    """Start `argv` in a session of its own, its output in `log`; the log of the last start is kept as `.1`.
+    """Start `argv` in a process group of its own, its output in `log`; that of the last start is kept as `.1`.
+
+    The session stays the caller's. Linux shares the processor between sessions first (sched_autogroup): with one
+    for each component, every JVM had to wait for whole turns of the others. No terminal is attached to the group,
+    so that closing the caller's does not end it.
 
     Raises:
         OSError: it cannot be executed.
@@ -48,7 +52,7 @@ def start(argv: list[str], env: Mapping[str, str], work_dir: Path, name: str, lo
             (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o644),
             (os.POSIX_SPAWN_DUP2, 1, 2),
         ],
-        setsid=True,
+        setpgroup=0,
         setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE],
     )
 
@@ -70,7 +74,7 @@ def find(work_dir: Path) -> dict[str, Found]:
         every = (*known.every, process)
         found[name] = (
             Found(process.pid, environ, every)
-            if _leads_session(process.pid)
+            if _leads_group(process.pid)
             else Found(known.main, known.environ, every)
         )
     return found
@@ -94,9 +98,9 @@ def _marked(prefix: str) -> Iterator[tuple[psutil.Process, dict[str, str]]]:
             continue  # ended meanwhile, or somebody else's
 
 
-def _leads_session(pid: int) -> bool:
+def _leads_group(pid: int) -> bool:
     try:
-        return os.getsid(pid) == pid
+        return os.getpgid(pid) == pid
     except ProcessLookupError:
         return False
 
