@@ -53,6 +53,9 @@ class Standing(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cared_for: bool = False
 
 
+_COUNTED = (None, HeldBy.DRY_RUN, HeldBy.HOLDOUT, HeldBy.EXPERIMENT, HeldBy.OFFER_BUDGET)
+
+
 class Ruling(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How the rules were applied: their version, and all that they were applied to, so that it can be done
     again.
@@ -70,6 +73,10 @@ class Ruling(Struct, frozen=True, kw_only=True, omit_defaults=True):
     passed: tuple[HeldBy, ...] = ()
     assigned: tuple[Assignment, ...] = ()
     treatment: Treatment = AS_EVER
+    offers_before: int | None = None
+    """Where the tenant's offers of the day are bounded and the script may carry one: how many there were
+    before.
+    """
 
     @property
     def is_worded(self) -> bool:
@@ -82,7 +89,7 @@ class Ruling(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
         Who is held out, or gets an arm without a script, would meet other caps than the others otherwise.
         """
-        return self.held_by in (None, HeldBy.DRY_RUN, HeldBy.HOLDOUT, HeldBy.EXPERIMENT)
+        return self.held_by in _COUNTED
 
 
 class Crossing(Struct, frozen=True, kw_only=True):

@@ -86,7 +86,7 @@ Event = Login | Usage | Support | Account
 
 
 class Tick(Struct, frozen=True, kw_only=True, tag="tick", tag_field="kind"):
-    """Carries event time on where no event does. It belongs to no user and has no key.
+    """Carries event time on where no event does. It belongs to no user; all ticks have the key `tick`.
 
     One goes to every partition, so that no idle partition holds the watermark back.
     """

@@ -19,11 +19,10 @@ VERSION = "0.1.0"
 """The version of the contract, in `info` of the AsyncAPI document."""
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_INFO = """
-The topics of holdfast. Every record is one JSON object in UTF-8. The key of a record is `tenant/user_id`;
-ticks and the dead letters of records without a key have none. All topics that are keyed by user have the
-same number of partitions and the same partitioner (Kafka's default, murmur2), so that a user's records
-stay in the partition of the same number.
+_INFO = """ The topics of holdfast. Every record is one JSON object in UTF-8. The key of a record is
+`tenant/user_id`, that of a tick is `tick`; the dead letters of records without a key have none. All topics
+that are keyed by user have the same number of partitions and the same partitioner (Kafka's default, murmur2),
+so that a user's records stay in the partition of the same number.
 """
 
 

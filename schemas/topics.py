@@ -38,7 +38,7 @@ class Topic(Struct, frozen=True, kw_only=True):
 LOGIN = Topic(name="events.login", types=(Login, Tick), retention_ms=31 * DAY_MS)
 USAGE = Topic(name="events.usage", types=(Usage, Tick), retention_ms=31 * DAY_MS)
 SUPPORT = Topic(name="events.support", types=(Support, Tick), retention_ms=31 * DAY_MS)
-ACCOUNT = Topic(name="events.account", types=(Account, Tick), retention_ms=-1)
+ACCOUNT = Topic(name="events.account", types=(Account, Tick), retention_ms=-1, compacted=True)
 # A dead letter carries the original in base64, a third longer.
 REJECTED = Topic(
     name="events.rejected", types=(DeadLetter,), retention_ms=90 * DAY_MS, max_bytes=2 * MAX_RECORD_BYTES
@@ -69,4 +69,8 @@ TOPICS = (
     OUTCOMES,
     RULES,
 )
+TICK_KEY = b"tick"
+"""The key of ticks, which no user can have: a compacted topic takes no record without one, and keeps the
+last.
+"""
 TOPIC_OF_KIND = {"login": LOGIN, "usage": USAGE, "support": SUPPORT, "account": ACCOUNT}

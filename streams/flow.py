@@ -17,7 +17,7 @@ from schemas.events import Event, Tick
 from schemas.policy import RuleBook
 from schemas.risk import Risk
 from schemas.topics import CROSSINGS, DECISIONS, DRAFT_REQUESTS, DRAFTS, INTERVENTIONS, REJECTED, RISKS
-from schemas.vocabulary import HeldBy, Outcome, Reason, Rung
+from schemas.vocabulary import HeldBy, Locale, Outcome, Reason, Rung
 from streams.tenants import Tenants
 
 
@@ -83,6 +83,24 @@ def lifecycle(user: str, tenants: Tenants, book: RuleBook, lead_ms: int) -> Life
     tenant = tenants.of(user.partition("/")[0])
     lead_ms = 0 if tenant.only_templates else lead_ms  # nothing that a model writes ahead would be sent
     return Lifecycle(user, tenant.care_on_rise, lead_ms, tenant.risk_threshold, tenant.risk_clear, book)
+
+
+def may_offer(settled: Settled, tenants: Tenants, book: RuleBook) -> bool:
+    """Whether the tenant bounds its offers of a day, and a script for this crossing may carry one."""
+    crossing, ruling = settled.crossing, settled.crossing.ruling
+    if ruling is None or not ruling.is_worded:
+        return False
+    if book.at(crossing.decided_at).of(crossing.tenant).offers_per_day is None:
+        return False
+    locale = Locale.of(None if crossing.account is None else crossing.account.locale)
+    offer = tenants.of(crossing.tenant).offer(crossing.strategy, locale, ruling.treatment.offer)
+    return offer is not None
+
+
+def budgeted(settled: Settled, crossing: Crossing) -> Settled:
+    """`settled` as the tenant's budget has decided its `crossing`: without its draft where that holds it."""
+    held_by = None if crossing.ruling is None else crossing.ruling.held_by
+    return Settled(crossing, held_by, None if held_by is HeldBy.OFFER_BUDGET else settled.draft)
 
 
 def settle(found: Settled | DraftRequest, detected_ms: float, now_ms: float) -> Iterator[Out]:

@@ -10,6 +10,7 @@ from zlib import crc32
 import msgspec
 from msgspec import Struct
 
+from operators.budget import Spent, spend
 from operators.lifecycle import Lifecycle, Settled
 from operators.userstate import UserState
 from schemas.codec import MAX_AHEAD_MS
@@ -19,7 +20,7 @@ from schemas.events import Event, Tick
 from schemas.policy import RuleBook
 from schemas.risk import Risk
 from schemas.topics import EVENT_TOPICS, PARTITIONS
-from streams.flow import Out, Place, admit, lifecycle, reject, settle
+from streams.flow import Out, Place, admit, budgeted, lifecycle, may_offer, reject, settle
 from streams.tenants import Tenants
 
 NEVER = -(1 << 63)
@@ -71,6 +72,7 @@ class Memory:
         self._latest = {(topic.name, part): NEVER for topic in EVENT_TOPICS for part in range(PARTITIONS)}
         self._offsets: defaultdict[tuple[str, int], int] = defaultdict(int)
         self._states: dict[str, UserState] = {}
+        self._spent: dict[str, Spent] = {}
         self._published: list[Record] = []
 
     @property
@@ -124,12 +126,20 @@ class Memory:
             if due is not None and due <= watermark_ms:
                 self._states[user], some = life.wake(state, watermark_ms)
                 found += some
-        found.sort(key=lambda one: one.crossing.decided_at)
+        found.sort(key=lambda one: (one.crossing.decided_at, one.crossing.id))
         self._publish(self._settled(found))
 
     def _settled(self, found: Iterable[Settled | DraftRequest]) -> Iterator[Out]:
         for one in found:
+            if isinstance(one, Settled) and may_offer(one, self._tenants, self.book):
+                one = self._spend(one)
             yield from settle(one, float(self.now_ms), float(self.now_ms))
+
+    def _spend(self, settled: Settled) -> Settled:
+        tenant = settled.crossing.tenant
+        policy = self.book.at(settled.crossing.decided_at).of(tenant)
+        self._spent[tenant], crossing = spend(self._spent.get(tenant, Spent()), policy, settled.crossing)
+        return budgeted(settled, crossing)
 
     def _publish(self, outs: Iterable[Out]) -> None:
         for out in outs:

@@ -16,7 +16,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from msgspec import Struct
 
 from schemas.errors import UnavailableError
-from schemas.topics import EVENT_TOPICS, PARTITIONS
+from schemas.topics import EVENT_TOPICS, PARTITIONS, TICK_KEY
 from streams.sending import Outgoing
 
 BATCH_BYTES = 256 * 1024
@@ -51,7 +51,7 @@ class Producer:
         if record.topic is None:
             for topic in EVENT_TOPICS:
                 for partition in range(PARTITIONS):
-                    await self.add(topic.name, partition, None, record.value)
+                    await self.add(topic.name, partition, TICK_KEY, record.value)
             return
         if record.key is None:
             self._keyless += 1

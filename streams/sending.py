@@ -172,6 +172,8 @@ def _bad(moment: int, value: bytes) -> Outgoing:
                 key = f"{tenant}/{user_id}".encode()
     except (msgspec.DecodeError, UnicodeError):
         pass  # not JSON, or a lone surrogate: it has no kind and no key
+    if key is None and topic.compacted:
+        topic = USAGE  # the other takes no record without a key
     return Outgoing(moment, topic.name, key, value, good=False)
 
 

@@ -16,6 +16,8 @@ from schemas.topics import TOPICS, Topic
 from streams.settings import load_settings
 
 TIMEOUT_S = 10.0
+_SEGMENT_MS = 3_600_000
+"""Of a compacted topic nothing is cleaned in the part that is written: a new one is begun each hour."""
 READY_WITHIN_S = 60.0
 """A topic that was created has its leaders by then, on however busy a machine."""
 
@@ -76,6 +78,8 @@ def _creation(topic: Topic) -> dict[str, Any]:
         "message.timestamp.type": "LogAppendTime",
         "retention.ms": str(topic.retention_ms),
     }
+    if topic.compacted:
+        configs |= {"segment.ms": str(_SEGMENT_MS), "min.cleanable.dirty.ratio": "0.1"}
     return {"num_partitions": topic.partitions, "configs": configs}
 
 

@@ -53,7 +53,7 @@ def sequence_of(
     numbers: dict[tuple[type, str], int] = {}
     known = sentiments or {}
     rows: list[_Row] = []
-    for event in distinct(events):
+    for event in sorted(distinct(events), key=_name):  # of equal rows, too, the order is always the same
         if isinstance(event, Login):
             kind = LOGIN if event.action == "login" else LOGOUT
             number = numbers.setdefault((Login, event.channel), len(numbers))
@@ -77,6 +77,10 @@ def sequence_of(
         account_ms=0 if account is None else account.ts,
         seats=np.nan if account is None else float(account.seats),
     )
+
+
+def _name(event: Event) -> str:
+    return event.event_id
 
 
 def _order(row: _Row) -> tuple[object, ...]:

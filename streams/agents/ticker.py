@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 from schemas.codec import encode, parse
 from schemas.errors import HoldfastError, RejectedEvent, UnavailableError
 from schemas.events import Tick
-from schemas.topics import EVENT_TOPICS, PARTITIONS
+from schemas.topics import EVENT_TOPICS, PARTITIONS, TICK_KEY
 from streams.settings import load_settings
 from streams.topics import ensure_topics
 
@@ -82,7 +82,8 @@ class Ticks:
         """Event time is `now_ms` (epoch ms) in the partitions of that number."""
         value = encode(Tick(ts=now_ms))
         sent: list[Any] = [
-            await self._producer.send(topic.name, value, partition=partition) for topic in EVENT_TOPICS
+            await self._producer.send(topic.name, value, key=TICK_KEY, partition=partition)
+            for topic in EVENT_TOPICS
         ]
         await asyncio.gather(*sent)
 

@@ -30,11 +30,12 @@ def mark(work_dir: Path, name: str) -> str:
 
 
 def start(argv: list[str], env: Mapping[str, str], work_dir: Path, name: str, log: Path) -> int:
-    """Start `argv` in a process group of its own, its output in `log`; that of the last start is kept as `.1`.
+    """Start `argv` in a process group of its own, its output in `log`; that of the last start is kept as
+    `.1`.
 
-    The session stays the caller's. Linux shares the processor between sessions first (sched_autogroup): with one
-    for each component, every JVM had to wait for whole turns of the others. No terminal is attached to the group,
-    so that closing the caller's does not end it.
+    The session stays the caller's. Linux shares the processor between sessions first (sched_autogroup): with
+    one for each component, every JVM had to wait for whole turns of the others. No terminal is attached to
+    the group, so that closing the caller's does not end it.
 
     Raises:
         OSError: it cannot be executed.

@@ -25,12 +25,14 @@ from schemas.topics import (
     INTERVENTIONS,
     REJECTED,
     RISKS,
+    TICK_KEY,
     Topic,
 )
 from streams.flink.environment import Cluster, leave, run, start
-from streams.flink.keyed import OUTPUT, Lives
+from streams.flink.keyed import OFFERS, OUTPUT, Lives
+from streams.flink.offers import Offers
 from streams.flink.plain import CLOCK, MARK, PLAIN, TICK, TS_GROUP
-from streams.flink.rest import KEYED_OPERATOR
+from streams.flink.rest import KEYED_OPERATOR, OFFERS_OPERATOR
 from streams.settings import Settings, load_settings
 from streams.tenants import load_tenants
 from streams.topics import ensure_topics
@@ -77,12 +79,23 @@ def build(
         .name(KEYED_OPERATOR)
         .uid(KEYED_OPERATOR)
     )
+    streams = [published]
+    if lives.rules_from is not None:
+        offers = (
+            published.get_side_output(OFFERS)
+            .key_by(lambda row: row[0], key_type=Types.STRING())
+            .process(Offers(lives.rules_from), output_type=OUTPUT)
+            .name(OFFERS_OPERATOR)
+            .uid(OFFERS_OPERATOR)
+        )
+        streams.append(offers)
     schema = Schema.new_builder()
     schema.column("topic", DataTypes.STRING()).column("key", DataTypes.BYTES()).column(
         "value", DataTypes.BYTES()
     )
     inserts = tables.create_statement_set()
-    inserts.add_insert("published", tables.from_data_stream(published, schema.build()))
+    for stream in streams:  # a sink each: joined before it, all rows would cross from thread to thread
+        inserts.add_insert("published", tables.from_data_stream(stream, schema.build()))
     inserts.attach_as_datastream()
 
 
@@ -159,8 +172,8 @@ _RECORDS = f"""
             COALESCE(CAST(`key` AS STRING), '') AS `user`,
             `topic`, `partition`, `offset`, `arrived`, `key`, `value`,
             EXTRACT(EPOCH FROM `appended`) * 1000 + EXTRACT(MILLISECOND FROM `appended`) AS `append_ms`
-        FROM (SELECT * FROM events UNION ALL SELECT * FROM answers)
-        WHERE `key` IS NOT NULL OR NOT COALESCE(REGEXP({_TEXT}, {_quoted(TICK)}), FALSE)
+        FROM (SELECT * FROM events UNION ALL SELECT * FROM answers) WHERE `key` <>
+        ENCODE('{TICK_KEY.decode()}', 'UTF-8') OR NOT COALESCE(REGEXP({_TEXT}, {_quoted(TICK)}), FALSE)
     ) AS `records`
     CROSS JOIN UNNEST(ARRAY[ROW(
         CAST(REGEXP_EXTRACT_ALL(`user` || ' ' || {_TEXT}, {_quoted(PLAIN)}, {TS_GROUP})[1] AS BIGINT),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 from pyflink.common import Row, Types
-from pyflink.datastream import KeyedProcessFunction, RuntimeContext, TimerService
+from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext, TimerService
 from pyflink.datastream.state import ValueStateDescriptor
 
 from operators.lifecycle import Lifecycle, Settled
@@ -24,6 +24,14 @@ _BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 _STATE = Types.PICKLED_BYTE_ARRAY()
 _TURN_S = 0.0005
 OUTPUT = Types.ROW_NAMED(["topic", "key", "value"], [Types.STRING(), _BYTES, _BYTES])
+OFFERS = OutputTag(
+    "offers",
+    Types.ROW_NAMED(
+        ["tenant", "at_ms", "id", "detected_ms", "settled"],
+        [Types.STRING(), Types.LONG(), Types.STRING(), Types.DOUBLE(), Types.PICKLED_BYTE_ARRAY()],
+    ),
+)
+"""Crossings that the tenant's budget of offers has a say in."""
 _decoder = msgspec.msgpack.Decoder(UserState)
 _encoder = msgspec.msgpack.Encoder()
 
@@ -41,7 +49,7 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
         self, tenants: Tenants, lead_ms: int = 0, rules_from: str | None = None, in_thread: bool = True
     ) -> None:
         self._tenants = tenants
-        self._rules_from = rules_from
+        self.rules_from = rules_from
         self._lead_ms = lead_ms
         self._in_thread = in_thread
         self._watermark_ms: int | None = None
@@ -55,7 +63,7 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
             )
         # Instances share the interpreter: 5 ms, the default, are a tenth of the budget to wait for a turn.
         sys.setswitchinterval(_TURN_S)
-        self._rules = None if self._rules_from is None else following(self._rules_from)
+        self._rules = None if self.rules_from is None else following(self.rules_from)
         self._state = runtime_context.get_state(ValueStateDescriptor("user", _STATE))
 
     def process_element(self, row: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
@@ -73,7 +81,7 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
         life, state = self._life(user), self._load()
         after, found = life.step(state, record, timers.current_watermark())
         self._keep(life, state, after, timers)
-        yield from _published(found, time.time() * 1000)
+        yield from self._published(found, time.time() * 1000)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
         """The watermark has reached the last millisecond before a boundary at which something changes."""
@@ -85,11 +93,26 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
         life, state = self._life(ctx.get_current_key()), self._load()
         after, found = life.wake(state, watermark_ms)
         self._keep(life, state, after, timers)
-        yield from _published(found, self._detected_ms)
+        yield from self._published(found, self._detected_ms)
+
+    def _published(
+        self, found: Iterable[Settled | DraftRequest], detected_ms: float
+    ) -> Iterator[Row | tuple[OutputTag, Row]]:
+        for one in found:
+            if isinstance(one, Settled) and flow.may_offer(one, self._tenants, self._book):
+                crossing = one.crossing
+                ms = crossing.detected_ms or detected_ms
+                yield OFFERS, Row(crossing.tenant, crossing.decided_at, crossing.id, ms, _encoder.encode(one))
+                continue
+            for out in flow.settle(one, detected_ms, time.time() * 1000):
+                yield Row(*out)
+
+    @property
+    def _book(self) -> RuleBook:
+        return RuleBook() if self._rules is None else self._rules.book
 
     def _life(self, user: str) -> Lifecycle:
-        book = RuleBook() if self._rules is None else self._rules.book
-        return flow.lifecycle(user, self._tenants, book, self._lead_ms)
+        return flow.lifecycle(user, self._tenants, self._book, self._lead_ms)
 
     def _load(self) -> UserState:
         kept = self._state.value()
@@ -106,9 +129,3 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
             timers.delete_event_time_timer(old)
         if new is not None:
             timers.register_event_time_timer(new)
-
-
-def _published(found: Iterable[Settled | DraftRequest], detected_ms: float) -> Iterator[Row]:
-    for one in found:
-        for out in flow.settle(one, detected_ms, time.time() * 1000):
-            yield Row(*out)

@@ -15,6 +15,7 @@ from msgspec import Struct
 from schemas.errors import UnavailableError
 
 KEYED_OPERATOR = "lives"
+OFFERS_OPERATOR = "offers"
 _TIMEOUT_S = 5.0
 _POLL_S = 0.1
 _CAUSE = "Caused by: "

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -10,11 +11,15 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from schemas.codec import encode
 from schemas.events import Event, Login, Replay, Tick, Usage
-from schemas.topics import EVENT_TOPICS, MAX_RECORD_BYTES, PARTITIONS
+from schemas.policy import RuleBook, Rules
+from schemas.tenant import Offer, Tenant
+from schemas.topics import EVENT_TOPICS, MAX_RECORD_BYTES, PARTITIONS, RULES, TICK_KEY
+from schemas.vocabulary import Locale, Strategy
 from streams.embedded import Stack
 from streams.flink.rest import Rest
 from streams.memory import Memory
 from streams.settings import Settings
+from streams.tenants import Tenants
 
 # Not the defaults: a stack that somebody runs on this machine is left alone.
 PORTS = {"broker_port": 19292, "controller_port": 19293, "flink_port": 19281}
@@ -25,11 +30,21 @@ _WAIT_S = 240.0
 _begins = itertools.count(1_600_000_000_000, 200 * 24 * HOUR_MS)
 
 
+OFFER = Offer(id="gift", strategy=Strategy.RETENTION_OFFER, text={Locale.EN: "a free month"})
+TENANTS = {"offering": Tenant(product="Offering", offers=(OFFER,))}
+"""A tenant with an offer to make; the others are known by their names only."""
+_HEARD_S = 3.0
+"""The job hears of new rules within half a second; this is for a busy machine."""
+
+
 class Engine(Protocol):
     """An engine that runs the main job: what goes in, and what has come out."""
 
     def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
         """A record arrives."""
+
+    def rule(self, rules: Rules) -> None:
+        """A version of the rules is published, and the engine has heard of it."""
 
     def carry_on(self, until_ms: int) -> None:
         """Event time is carried on to `until_ms`, and all that this leads to is published."""
@@ -42,10 +57,13 @@ class InMemory:
     """The engine of dry runs."""
 
     def __init__(self) -> None:
-        self.engine = Memory(now_ms=1_800_000_000_000, lead_ms=LEAD_MS)
+        self.engine = Memory(Tenants(TENANTS), now_ms=1_800_000_000_000, lead_ms=LEAD_MS)
 
     def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
         self.engine.send(topic, key, value)
+
+    def rule(self, rules: Rules) -> None:
+        self.engine.book = RuleBook((*self.engine.book.versions, rules))
 
     def carry_on(self, until_ms: int) -> None:
         self.engine.tick(until_ms + self.engine.bound_ms + 1)
@@ -68,12 +86,17 @@ class OnFlink:
     def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
         self._producer.send(topic, key=key, value=value)
 
+    def rule(self, rules: Rules) -> None:
+        self._producer.send(RULES.name, key=rules.version.encode(), value=encode(rules))
+        self._producer.flush()
+        time.sleep(_HEARD_S)
+
     def tick(self, until_ms: int) -> None:
         self._producer.flush()
         tick = encode(Tick(ts=until_ms + self._bound_ms + 1, replay=Replay(until=until_ms)))
         for topic in EVENT_TOPICS:
             for partition in range(PARTITIONS):
-                self._producer.send(topic.name, value=tick, partition=partition)
+                self._producer.send(topic.name, key=TICK_KEY, value=tick, partition=partition)
         self._producer.flush()
 
     def carry_on(self, until_ms: int) -> None:
@@ -110,8 +133,11 @@ class OnFlink:
 def on_flink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnFlink]:
     """The main job on a broker of its own, for all tests of a run."""
     work_dir = tmp_path_factory.mktemp("flink")
+    tenants_file = work_dir / "tenants.json"
+    tenants_file.write_bytes(encode(TENANTS))
     settings = Settings(
         work_dir=work_dir,
+        tenants_file=tenants_file,
         parallelism=1,
         draft_lead_ms=LEAD_MS,
         checkpoint_interval_ms=1000,

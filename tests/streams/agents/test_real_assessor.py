@@ -12,7 +12,7 @@ from schemas.codec import encode
 from schemas.decision import Decision
 from schemas.events import Event, Login, Replay, Support, Tick, Usage
 from schemas.risk import Risk
-from schemas.topics import DECISIONS, EVENT_TOPICS, PARTITIONS, RISKS, TOPIC_OF_KIND
+from schemas.topics import DECISIONS, EVENT_TOPICS, PARTITIONS, RISKS, TICK_KEY, TOPIC_OF_KIND
 from schemas.vocabulary import Cause, Outcome, Trigger
 from streams.consumer import Reader, reading
 from streams.embedded import Stack
@@ -94,7 +94,7 @@ def test_a_message_and_a_burst_of_errors_of_users_who_faded_are_decided_on(setti
     tick = encode(Tick(ts=now_ms + settings.watermark_bound_ms + 1, replay=Replay(until=now_ms)))
     for topic in EVENT_TOPICS:
         for partition in range(PARTITIONS):
-            producer.send(topic.name, value=tick, partition=partition)
+            producer.send(topic.name, key=TICK_KEY, value=tick, partition=partition)
     producer.flush()
     Rest(settings.flink_port).wait_watermark(now_ms, _WAIT_S)
     Rest(settings.sequences_port).wait_checkpoint_after(now_ms, _WAIT_S)  # what it covers is in Redis

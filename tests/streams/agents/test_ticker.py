@@ -8,7 +8,7 @@ from aiokafka import TopicPartition
 
 from schemas.codec import encode
 from schemas.events import Login, Replay, Tick
-from schemas.topics import EVENT_TOPICS
+from schemas.topics import EVENT_TOPICS, TICK_KEY
 from streams.agents.ticker import PLACES, Ticks, Watch, is_live
 
 A, B = PLACES[0], PLACES[-1]
@@ -84,7 +84,8 @@ async def test_a_tick_goes_into_one_partition_of_every_topic_of_events() -> None
     sent: list[tuple[str, int, bytes]] = []
 
     class Producer:
-        async def send(self, topic: str, value: bytes, partition: int) -> asyncio.Future[None]:
+        async def send(self, topic: str, value: bytes, key: bytes, partition: int) -> asyncio.Future[None]:
+            assert key == TICK_KEY, "a compacted topic takes no record without a key"
             sent.append((topic, partition, value))
             done = asyncio.get_running_loop().create_future()
             done.set_result(None)

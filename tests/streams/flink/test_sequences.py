@@ -12,7 +12,7 @@ from schemas.codec import encode
 from schemas.errors import UnavailableError
 from schemas.events import Event, Login, Replay, Tick, Usage
 from schemas.risk import Burst
-from schemas.topics import BURSTS, EVENT_TOPICS, LOGIN, PARTITIONS, USAGE
+from schemas.topics import BURSTS, EVENT_TOPICS, LOGIN, PARTITIONS, TICK_KEY, USAGE
 from streams.consumer import Reader, Record, reading
 from streams.embedded import Stack
 from streams.flink.sequences import FIRST_WAIT_S, LONGEST_WAIT_S, persist, write_records
@@ -109,7 +109,7 @@ def test_the_job_keeps_30_days_and_tells_of_bursts_through_bad_records_and_an_ou
         tick = encode(Tick(ts=T, replay=Replay(until=T)))
         for topic in EVENT_TOPICS:
             for partition in range(PARTITIONS):
-                producer.send(topic.name, value=tick, partition=partition)
+                producer.send(topic.name, key=TICK_KEY, value=tick, partition=partition)
         uses = [failure(n, user) for user, count in (("failing", 5), ("lucky", 2)) for n in range(count)]
         for use in uses:
             producer.send(USAGE.name, key=use.key.encode(), value=encode(use))
