@@ -48,7 +48,7 @@ def sequence_of(
     >>> use = Usage(event_id="e2", ts=2000, feature="export", **who)
     >>> found = sequence_of([use, Login(event_id="e1", ts=1000, **who), use], account=None)
     >>> found.ts_ms.tolist(), found.kind.tolist(), found.feature.tolist()
-    ([1000, 2000], [0, 2], [1, 0])
+    ([1000, 2000], [0, 2], [0, 1])
     """
     numbers: dict[tuple[type, str], int] = {}
     known = sentiments or {}
