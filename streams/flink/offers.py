@@ -1,4 +1,4 @@
-"""The tenants' budgets of offers: all that a tenant's users would be offered comes together, in event time."""
+"""The tenants' budgets of offers: what a tenant's users would be offered comes together, in event time."""
 
 import time
 from collections.abc import Iterator
