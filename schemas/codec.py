@@ -1,12 +1,13 @@
 """Bytes to records and back: the one place where an event is accepted or rejected."""
 
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from schemas.errors import RejectedEvent
 from schemas.events import NAME_PATTERN, TENANT_PATTERN, Event, Tick
+from schemas.outcome import OutcomeKind, UserOutcome
 
 MAX_EVENT_BYTES = 1_000_000
 """The largest event that is accepted, in bytes of its JSON."""
@@ -14,7 +15,10 @@ MAX_AHEAD_MS = 5 * 60_000
 MAX_BEHIND_MS = 30 * 86_400_000
 
 _events: msgspec.json.Decoder[Event | Tick] = msgspec.json.Decoder(Event | Tick)
+_outcomes = msgspec.json.Decoder(UserOutcome)
 _encoder = msgspec.json.Encoder()
+_MAX_NPS = 10
+_Record = TypeVar("_Record")
 _AT = re.compile(r"^(?P<reason>.*?)(?: - at `(?:key in )?\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 _IN_WORDS = {
     TENANT_PATTERN: "must be 1 to 64 of the characters A-Z a-z 0-9 _ . -",
@@ -54,13 +58,42 @@ def parse(value: bytes | None) -> Event | Tick:
     Raises:
         RejectedEvent: it does not fit its schema.
     """
+    return _decoded(_events, value)
+
+
+def accept_outcome(key: bytes | None, value: bytes | None) -> UserOutcome:
+    """The outcome in a record with that key.
+
+    Raises:
+        RejectedEvent: it does not fit its schema, or its key is not `tenant/user_id`.
+    """
+    outcome = parse_outcome(value)
+    if key != outcome.key.encode():
+        shown = "null" if key is None else repr(key[:200].decode(errors="backslashreplace"))
+        raise RejectedEvent("key", f"is {shown}, but the outcome belongs to {outcome.key!r}")
+    return outcome
+
+
+def parse_outcome(value: bytes | None) -> UserOutcome:
+    """The outcome that `value` spells.
+
+    Raises:
+        RejectedEvent: it does not fit its schema, or its value is none of its kind.
+    """
+    outcome = _decoded(_outcomes, value)
+    if outcome.kind is OutcomeKind.NPS and not 0 <= outcome.value <= _MAX_NPS:
+        raise RejectedEvent("value", f"is {outcome.value:g}, a score of nps is from 0 to {_MAX_NPS}")
+    return outcome
+
+
+def _decoded(decoder: msgspec.json.Decoder[_Record], value: bytes | None) -> _Record:
     if value is None:
         raise RejectedEvent("record", "has no value")
     if len(value) > MAX_EVENT_BYTES:
         raise RejectedEvent("record", f"is {len(value)} bytes long, at most {MAX_EVENT_BYTES} allowed")
     try:
         value.decode()  # msgspec skips fields that it does not know, their encoding included
-        return _events.decode(value)
+        return decoder.decode(value)
     except msgspec.ValidationError as error:
         raise _rejection(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

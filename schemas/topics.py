@@ -7,6 +7,7 @@ from msgspec import Struct
 from schemas.deadletter import DeadLetter
 from schemas.decision import Crossing, Decision, Draft, DraftRequest
 from schemas.events import Account, Login, Support, Tick, Usage
+from schemas.feedback import Feedback
 from schemas.outcome import UserOutcome
 from schemas.policy import Rules
 from schemas.risk import Burst, Risk
@@ -28,7 +29,7 @@ class Topic(Struct, frozen=True, kw_only=True):
 
     name: str
     types: tuple[Any, ...]
-    key: Literal["tenant/user_id", "version"] = "tenant/user_id"
+    key: Literal["tenant/user_id", "tenant/outcome_id", "version"] = "tenant/user_id"
     partitions: int = PARTITIONS
     retention_ms: int
     max_bytes: int = MAX_RECORD_BYTES
@@ -51,6 +52,8 @@ DRAFTS = Topic(name="drafts", types=(Draft,), retention_ms=7 * DAY_MS)
 DECISIONS = Topic(name="decisions", types=(Decision,), retention_ms=365 * DAY_MS)
 INTERVENTIONS = Topic(name="interventions", types=(Decision,), retention_ms=31 * DAY_MS)
 OUTCOMES = Topic(name="outcomes", types=(UserOutcome,), retention_ms=365 * DAY_MS)
+FEEDBACK = Topic(name="feedback", types=(Feedback,), key="tenant/outcome_id", retention_ms=-1, compacted=True)
+"""Each outcome once: a copy that a crash leaves behind has the same key, and is compacted away."""
 
 RULES = Topic(name="rules", types=(Rules,), key="version", partitions=1, retention_ms=-1, compacted=True)
 """Every version of the rules: each instance reads all of it, and follows it."""
@@ -67,6 +70,7 @@ TOPICS = (
     DECISIONS,
     INTERVENTIONS,
     OUTCOMES,
+    FEEDBACK,
     RULES,
 )
 TICK_KEY = b"tick"

@@ -1,4 +1,7 @@
-"""Runs an agent: `python -m streams.agents assessor|composer|drafter`; exit status 1 without a broker."""
+"""Runs an agent: `python -m streams.agents assessor|composer|drafter|outcomes`.
+
+Its exit status is 1 without a broker.
+"""
 
 import asyncio
 import logging
@@ -20,20 +23,24 @@ from schemas.topics import (
     ACCOUNT,
     BURSTS,
     CROSSINGS,
+    DECISIONS,
     DRAFT_REQUESTS,
     DRAFTS,
+    OUTCOMES,
     RISKS,
     SUPPORT,
 )
-from streams.agents import ASSESSOR_GROUP, COMPOSER_GROUP, DRAFTER_GROUP, latest
+from streams.agents import ASSESSOR_GROUP, COMPOSER_GROUP, DRAFTER_GROUP, OUTCOMES_GROUP, latest
 from streams.agents.agent import Agent, Received, serve
 from streams.agents.assessor import Assessor
 from streams.agents.author import Author
 from streams.agents.composer import Composer
 from streams.agents.drafter import Drafter
+from streams.agents.outcomes import Joiner
 from streams.agents.scorer import Models
 from streams.agents.segments import Segments
 from streams.flow import Out, publish
+from streams.joined import RedisJoins
 from streams.settings import Settings, load_settings
 from streams.store import UserStore
 from streams.tenants import load_tenants
@@ -109,10 +116,19 @@ async def drafting(settings: Settings, users: UserStore, opened: AsyncExitStack)
     return [Agent(settings, (DRAFT_REQUESTS,), DRAFTER_GROUP, work, DRAFTED_AT_ONCE).run()]
 
 
+async def joining(settings: Settings, users: UserStore, opened: AsyncExitStack) -> Parts:
+    """The parts of the process that joins outcomes to decisions."""
+    store = RedisJoins(settings.redis_url)
+    opened.push_async_callback(store.close)
+    work, topics = Joiner(store).take, (DECISIONS, OUTCOMES)
+    return [Agent(settings, topics, OUTCOMES_GROUP, work, at_once=1, offsets=store).run()]
+
+
 ROLES: dict[str, Callable[[Settings, UserStore, AsyncExitStack], Coroutine[Any, Any, Parts]]] = {
     "assessor": assessing,
     "composer": composing,
     "drafter": drafting,
+    "outcomes": joining,
 }
 
 

@@ -16,7 +16,7 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
@@ -39,15 +39,39 @@ logger = logging.getLogger(__name__)
 
 
 class Received(NamedTuple):
-    """A record, and when (epoch ms) the broker appended it."""
+    """A record, when (epoch ms) the broker appended it, and where it lies."""
 
     topic: str
     key: bytes | None
     value: bytes | None
     append_ms: int
+    partition: int = -1
+    offset: int = -1
 
 
-Work = Callable[[Received], Awaitable[Iterable[Out]]]
+class Publication(NamedTuple):
+    """Records to publish, and what is done once the broker has acknowledged all of them."""
+
+    outs: list[Out]
+    then: Callable[[], Awaitable[None]]
+
+
+Work = Callable[[Received], Awaitable[Iterable[Out] | Publication]]
+
+
+class Offsets(Protocol):
+    """Offsets that lie with the state which the records before them have made, and are lost with it.
+
+    Those of Kafka would go on where a state that was lost, or restored from last hour, cannot.
+    """
+
+    async def load(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Where each of our partitions is to be read from; 0 where nothing is known of it."""
+        ...
+
+    async def advance(self, offsets: dict[TopicPartition, int]) -> bool:
+        """Write `offsets`; False where the state is no longer the one that was written to."""
+        ...
 
 
 class Progress:
@@ -81,7 +105,13 @@ class Agent(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
     """The consumer of `topics` in `group`: `work` makes the records to publish of each record."""
 
     def __init__(
-        self, settings: Settings, topics: Sequence[Topic], group: str, work: Work, at_once: int
+        self,
+        settings: Settings,
+        topics: Sequence[Topic],
+        group: str,
+        work: Work,
+        at_once: int,
+        offsets: Offsets | None = None,
     ) -> None:
         self._topics = topics
         self._work = work
@@ -103,6 +133,8 @@ class Agent(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: set[asyncio.Task[None]] = set()
         """Those of the tasks that have not begun."""
+        self._offsets = offsets
+        self._rewound = 0
 
     async def run(self) -> None:
         """Works until it is cancelled."""
@@ -129,7 +161,11 @@ class Agent(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
             room.release()
 
         async for record in self._consumer:
+            rewound = self._rewound
             await room.acquire()
+            if rewound != self._rewound:  # it is read again
+                room.release()
+                continue
             self._progress.begin(TopicPartition(record.topic, record.partition), record.offset)
             task = asyncio.create_task(self._in_turn(record))
             self._tasks.add(task)
@@ -145,11 +181,18 @@ class Agent(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
 
     async def _handle(self, record: Any) -> None:
         try:
-            outs = await self._work(Received(record.topic, record.key, record.value, record.timestamp))
+            received = Received(
+                record.topic, record.key, record.value, record.timestamp, record.partition, record.offset
+            )
+            outs = await self._work(received)
         except Exception as error:  # whatever is wrong with one record, the others go on
             logger.error("a record of %s cannot be worked on: %r", record.topic, error)
             outs = [Out(REJECTED.name, record.key, encode(_dead(record, error)))]
-        await self._publish(outs)
+        if isinstance(outs, Publication):
+            await self._publish(outs.outs)
+            await outs.then()
+        else:
+            await self._publish(outs)
         self._progress.end(TopicPartition(record.topic, record.partition), record.offset)
 
     async def _publish(self, outs: Iterable[Out]) -> None:
@@ -170,12 +213,34 @@ class Agent(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
 
     async def _commit(self) -> None:
         offsets = self._progress.offsets()
-        if offsets and offsets != self._committed:
-            try:
+        try:
+            if self._offsets is not None and not await self._offsets.advance(offsets):
+                await self._rewind(self._offsets)
+            elif offsets and offsets != self._committed:
                 await self._consumer.commit(offsets)
                 self._committed = offsets
-            except KafkaError as error:  # what is not committed is done again, under the same ids
-                logger.warning("cannot commit: %r", error)
+        except KafkaError as error:  # what is not committed is done again, under the same ids
+            logger.warning("cannot commit: %r", error)
+
+    async def _rewind(self, state: Offsets) -> None:
+        """The state was lost, all or the last of it: the records that made it are read again."""
+        ours = self._consumer.assignment()
+        self._consumer.pause(*ours)
+        self._rewound += 1
+        for task in self._waiting:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        self._progress.forget(ours)
+        self._committed = {}
+        await self._seek(await state.load(ours))
+        self._consumer.resume(*ours)
+
+    async def _seek(self, offsets: dict[TopicPartition, int]) -> None:
+        logger.info("reading on from %s", offsets)
+        begins = await self._consumer.beginning_offsets(list(offsets)) if offsets else {}
+        for partition, offset in offsets.items():
+            self._consumer.seek(partition, max(offset, begins[partition]))
 
     async def _finish(self) -> None:
         """What is under way is brought to its end, or left to whoever comes next, as is all that waits."""
@@ -189,10 +254,14 @@ class Agent(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         """Partitions are about to go to another process, or to come back."""
         await self._finish()
         self._progress.forget(revoked)
+        if self._offsets is not None:
+            await self._offsets.load(())
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """They begin where the last commit stands."""
+        """They begin where the last commit stands, or the state's own offsets do."""
         self._committed = {}
+        if self._offsets is not None:
+            await self._seek(await self._offsets.load(assigned))
 
 
 async def serve(bootstrap_servers: str, parts: Iterable[Coroutine[Any, Any, None]]) -> None:

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 from inference.tritonserver import command
 from schemas.errors import UnavailableError
-from streams.agents import ASSESSOR_GROUP, COMPOSER_GROUP, DRAFTER_GROUP
+from streams.agents import ASSESSOR_GROUP, COMPOSER_GROUP, DRAFTER_GROUP, OUTCOMES_GROUP
 from streams.embedded.component import Component, Launch
 from streams.settings import Settings
 from streams.topics import group_state
@@ -121,5 +121,6 @@ OURS = (
     _agent(
         "drafter", "streams.agents drafter", ("broker", "redis", "triton"), partial(_consumes, DRAFTER_GROUP)
     ),
+    _agent("outcomes", "streams.agents outcomes", ("broker", "redis"), partial(_consumes, OUTCOMES_GROUP)),
     _agent("ticker", "streams.agents.ticker", ("broker",)),
 )

@@ -22,7 +22,7 @@ BIN = Path(sys.executable).parent
 SERVICES: dict[str, dict[str, Any]] = msgspec.yaml.decode(COMPOSE.read_bytes())["services"]
 BY_NAME = pytest.mark.parametrize("name", SERVICES)
 ONE_SHOT = {"topics"}
-ENDS_WHEN_IT_CANNOT_WORK = {"assessor", "composer", "drafter", "ticker"}
+ENDS_WHEN_IT_CANNOT_WORK = {"assessor", "composer", "drafter", "outcomes", "ticker"}
 """These show their health by living, on the embedded stack too."""
 WRITES_BESIDE_ITS_PROGRAM = {"broker"}
 
