@@ -20,6 +20,21 @@ DAY_MS = 86_400_000
 SENT_MS = 32 * DAY_MS
 """How long a script may count for a cap: 31 calendar days, wherever the user is."""
 
+ORDER = (
+    HeldBy.REPLAY,
+    HeldBy.CONSENT,
+    HeldBy.SUPPRESSION,
+    HeldBy.RISE,
+    HeldBy.SUPERSEDED,
+    HeldBy.COOLDOWN,
+    HeldBy.FREQUENCY_CAP,
+    HeldBy.QUIET_HOURS,
+    HeldBy.HOLDOUT,
+    HeldBy.EXPERIMENT,
+    HeldBy.DRY_RUN,
+)
+"""The order in which the rules are asked."""
+
 _No = tuple[HeldBy, int | None]
 """A rule that says no, and when (epoch ms) it would not."""
 

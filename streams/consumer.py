@@ -75,6 +75,17 @@ def reading(bootstrap_servers: str, topic: Topic, from_beginning: bool = True) -
         UnavailableError: the broker does not answer, or stops answering.
         InputError: it has no such topic.
     """
+    with consuming(bootstrap_servers) as consumer:
+        yield Reader(consumer, topic, from_beginning)
+
+
+@contextmanager
+def consuming(bootstrap_servers: str) -> Iterator[KafkaConsumer]:
+    """A consumer of no group for the time of the block.
+
+    Raises:
+        UnavailableError: the broker does not answer, or stops answering.
+    """
     knock(bootstrap_servers)
     try:
         consumer = KafkaConsumer(
@@ -84,7 +95,7 @@ def reading(bootstrap_servers: str, topic: Topic, from_beginning: bool = True) -
             fetch_max_wait_ms=20,
         )
         try:
-            yield Reader(consumer, topic, from_beginning)
+            yield consumer
         finally:
             consumer.close()
     except (KafkaError, OSError) as error:

@@ -13,23 +13,29 @@ import pytest
 import redis
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
+from typer.testing import CliRunner
 
 from schemas.codec import encode
 from schemas.deadletter import DeadLetter
-from schemas.decision import Crossing, Decision
+from schemas.decision import Crossing, Decision, decision_id
+from schemas.errors import InputError
 from schemas.events import Account, Login, Replay, Tick
+from schemas.outcome import OutcomeKind, UserOutcome
 from schemas.topics import (
     CROSSINGS,
     DECISIONS,
     EVENT_TOPICS,
     INTERVENTIONS,
     LOGIN,
+    OUTCOMES,
     PARTITIONS,
     REJECTED,
     Topic,
 )
 from schemas.vocabulary import Cause, Outcome, Rung, Tier
+from streams.cli import app
 from streams.embedded import Stack
+from streams.gathering import gather
 from streams.settings import Settings
 
 pytestmark = pytest.mark.real
@@ -146,6 +152,39 @@ def test_the_consumer_of_the_readme_prints_what_is_sent(servers: Servers) -> Non
         line = next(line for line in consumer.stdout if line.startswith("reader "))
         consumer.kill()
     assert line.startswith("reader high template ") and "Ann" in line
+
+
+def test_a_decision_is_explained_and_done_again_from_what_the_topics_have(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = decision_id("acme", "told", Cause.DECLINE, 1_700_000_000_000)
+    asked = msgspec.structs.replace(crossing(name, "told"), tenure=960, activity=100 * 6 / 21.0)
+    servers.send(CROSSINGS, b"acme/told", encode(asked))
+    eventually(lambda: name in ids(servers, INTERVENTIONS))
+    opened = UserOutcome(
+        outcome_id="o1",
+        decision_id=name,
+        tenant="acme",
+        user_id="told",
+        kind=OutcomeKind.OPENED,
+        ts=1_700_000_000_001,
+    )
+    servers.send(OUTCOMES, b"acme/told", encode(opened))
+    monkeypatch.setenv("HOLDFAST_BOOTSTRAP_SERVERS", servers.servers)
+    monkeypatch.setenv("HOLDFAST_REDIS_URL", servers.stack.settings.redis_url)
+    done = CliRunner().invoke(app, ["explain", name, "--json"])
+    told = msgspec.json.decode(done.stdout)
+    assert done.exit_code == 0, told["checks"]
+    story = told["story"]
+    assert story["crossing"]["id"] == name and story["outcomes"][0]["kind"] == "opened"
+    assert story["appended"]["crossing_ms"] <= story["appended"]["decision_ms"]
+    same = {check["what"] for check in told["checks"] if check["verdict"] == "same"}
+    assert {"id", "usual", "activity", "tier", "text of the template", "guard"} <= same
+    assert (
+        CliRunner().invoke(app, ["explain", name, "--user", "acme/told", "--events", "topics"]).exit_code == 0
+    )
+    with pytest.raises(InputError, match="no decision 'unknown' of acme/told"):
+        gather(servers.stack.settings, "unknown", "acme/told", "redis", int(time.time() * 1000))
 
 
 def test_redis_has_each_user_s_latest_decision(servers: Servers) -> None:

@@ -1,0 +1,328 @@
+"""A decision's whole story: what led to it, what came of it, and whether its recorded inputs give it again.
+
+Everything here is a function of records; who finds them is `streams.gathering`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import StrEnum
+from typing import Literal
+
+import numpy as np
+from msgspec import Struct
+
+from inference.risk import Risk as RiskModel
+from operators import guard, templates
+from operators.policy import ORDER, rule
+from operators.render import render, tidy
+from operators.signals import NAMES
+from operators.tier import activity, next_tier, usual_hours
+from operators.window import PANE_MS, RECENT_PANES, WINDOW_PANES, pane_of, phase_ms
+from schemas.decision import AGAIN, Crossing, Decision, Draft, DraftRequest, Ruling, Script, decision_id
+from schemas.errors import GuardFailed
+from schemas.events import Account, Event, Login, Support, Usage
+from schemas.outcome import UserOutcome
+from schemas.policy import RuleBook
+from schemas.profile import Profile
+from schemas.risk import Risk
+from schemas.vocabulary import Cause, HeldBy, Rung
+from streams.truth import untrue
+
+TELLING = 10
+"""How many of the events that tell more than activity are shown, the last ones."""
+_TOLERANCE = 1e-6
+"""How far a probability may be off: another processor adds in another order."""
+
+RiskModels = Callable[[str], RiskModel | None]
+"""The churn model's version of that name; None where it is not on this machine."""
+
+
+class Seen(Struct, frozen=True, kw_only=True):
+    """The user's events of the 30 days before a crossing, and which store they were read from.
+
+    `recent` and `prior` are the active panes that they give; `telling` are the messages, account changes and
+    errors among them, the last ones.
+    """
+
+    source: Literal["redis", "topics"]
+    kinds: dict[str, int]
+    recent: int
+    prior: int
+    telling: tuple[Event, ...]
+
+
+class Dated(Struct, frozen=True, kw_only=True):
+    """When (epoch ms, the broker's clock) each record of the story was appended; null where there is none."""
+
+    request_ms: int | None = None
+    draft_ms: int | None = None
+    risk_ms: int | None = None
+    crossing_ms: int | None = None
+    decision_ms: int
+    intervention_ms: int | None = None
+
+
+class Story(Struct, frozen=True, kw_only=True):
+    """All that was found of a decision. `others` are decisions on the same crossing, before it or again."""
+
+    decision: Decision
+    appended: Dated
+    copies: int = 1
+    seen: Seen | None = None
+    account: Account | None = None
+    request: DraftRequest | None = None
+    draft: Draft | None = None
+    crossing: Crossing | None = None
+    risk: Risk | None = None
+    others: tuple[Decision, ...] = ()
+    outcomes: tuple[UserOutcome, ...] = ()
+
+
+class Verdict(StrEnum):
+    """What came of doing it again."""
+
+    SAME = "same"
+    DIFFERS = "differs"
+    UNCHECKED = "not checked"
+
+
+class Check(Struct, frozen=True, kw_only=True):
+    """One step that was done again, and why it is not the same or could not be done."""
+
+    what: str
+    verdict: Verdict
+    why: str = ""
+
+
+def base_of(decision_id: str) -> str:
+    """The id of the crossing's first decision.
+
+    >>> base_of("62b2/again/again")
+    '62b2'
+    """
+    while decision_id.endswith(AGAIN):
+        decision_id = decision_id.removesuffix(AGAIN)
+    return decision_id
+
+
+def seen(events: Iterable[Event], decision: Decision, source: Literal["redis", "topics"]) -> Seen:
+    """What `events` of the user show of the 30 days before the crossing; a risk's own event counts."""
+    phase = phase_ms(f"{decision.tenant}/{decision.user_id}")
+    end_ms = decision.at + (decision.cause is Cause.RISK)
+    last = pane_of(end_ms - 1, phase)
+    known = {
+        (one.event_id, one.ts): one for one in events if end_ms - WINDOW_PANES * PANE_MS <= one.ts < end_ms
+    }
+    found = sorted(known.values(), key=lambda one: one.ts)
+    panes = {pane_of(one.ts, phase) for one in found if isinstance(one, Login | Usage)}
+    recent = sum(1 for pane in panes if pane > last - RECENT_PANES)
+    telling = [one for one in found if _tells(one)]
+    return Seen(
+        source=source,
+        kinds=dict(Counter(_kind(one) for one in found)),
+        recent=recent,
+        prior=sum(1 for pane in panes if pane > last - WINDOW_PANES) - recent,
+        telling=tuple(telling[-TELLING:]),
+    )
+
+
+def _tells(event: Event) -> bool:
+    return isinstance(event, Support | Account) or (isinstance(event, Usage) and event.outcome == "error")
+
+
+def _kind(event: Event) -> str:
+    return str(event.__struct_config__.tag)
+
+
+def rerun(story: Story, book: RuleBook, risk_models: RiskModels) -> list[Check]:
+    """Every step of the decision that its records allow to be done again, in their order."""
+    decision = story.decision
+    checks = [_id(story), *_counted(story), *_ruled(decision, book, story.account)]
+    if decision.risk is not None:
+        checks += _assessed(story, risk_models)
+    if decision.script is not None:
+        checks += _written(story, decision.script)
+    return checks
+
+
+def _equal(what: str, recorded: object, again: object) -> Check:
+    if recorded == again:
+        return Check(what=what, verdict=Verdict.SAME)
+    return Check(what=what, verdict=Verdict.DIFFERS, why=f"recorded {recorded}, again {again}")
+
+
+def _unchecked(what: str, why: str) -> Check:
+    return Check(what=what, verdict=Verdict.UNCHECKED, why=why)
+
+
+def _id(story: Story) -> Check:
+    decision = story.decision
+    at: int | str = decision.at
+    if decision.cause is Cause.RISK:
+        if story.risk is None:
+            return _unchecked("id", "no record on risks has its event any more")
+        at = story.risk.event_id
+    again = decision_id(decision.tenant, decision.user_id, decision.cause, at)
+    return _equal("id", base_of(decision.id), again)
+
+
+def _counted(story: Story) -> Iterator[Check]:
+    decision = story.decision
+    if story.seen is None:
+        yield _unchecked("recent and prior", "the user's events were not read")
+    else:
+        recorded, shown = (decision.recent, decision.prior), (story.seen.recent, story.seen.prior)
+        if recorded == shown:
+            yield _equal("recent and prior", recorded, shown)
+        else:
+            yield _unchecked(
+                "recent and prior",
+                f"{story.seen.source} shows {shown[0]} and {shown[1]}, recorded are {recorded[0]} and "
+                f"{recorded[1]}: some events are no longer there, or came late",
+            )
+    if decision.tenure:
+        yield _equal("usual", decision.usual, usual_hours(decision.prior, decision.tenure))
+    else:
+        yield _unchecked("usual", "the record has no tenure: it is of a version before it")
+    yield _equal("activity", decision.activity, activity(decision.recent, decision.usual))
+    is_risk = decision.cause is Cause.RISK
+    tier = decision.from_tier if is_risk else next_tier(decision.from_tier, decision.activity)
+    yield _equal("tier", str(decision.to_tier), str(tier))
+
+
+def _ruled(decision: Decision, book: RuleBook, account: Account | None) -> Iterator[Check]:
+    ruling = decision.ruling
+    if ruling is None:
+        yield _unchecked("rules", "the record has no ruling: it is of a version before it")
+        return
+    standing = ruling.standing
+    if account is None:
+        yield _unchecked("account", "no account event of before the decision was found")
+    else:
+        yield _equal(
+            "account",
+            (standing.consent, standing.plan, standing.time_zone),
+            (account.consent, account.plan, account.time_zone),
+        )
+    yield _equal("version of the rules", ruling.version, book.at(standing.at).version)
+    rules = next((one for one in (book.at(0), *book.versions) if one.version == ruling.version), None)
+    if rules is None:
+        yield _unchecked("ruling", f"the topic rules has no version {ruling.version!r} any more")
+        return
+    again = rule(rules, crossing_of(decision), standing)
+    yield _ruling("ruling", ruling, again, ("held_by", "allowed_at", "again", "passed"))
+    yield _ruling("arms", ruling, again, ("assigned", "treatment"))
+    at_last = (ruling.held_by, HeldBy.GUARD, HeldBy.OFFER_BUDGET) if ruling.is_worded else (ruling.held_by,)
+    if decision.held_by in at_last:
+        yield Check(what="outcome", verdict=Verdict.SAME)
+    else:
+        yield _equal("outcome", decision.held_by, ruling.held_by)
+
+
+def _ruling(what: str, recorded: Ruling, again: Ruling, fields: Sequence[str]) -> Check:
+    odd = [name for name in fields if getattr(recorded, name) != getattr(again, name)]
+    if not odd:
+        return Check(what=what, verdict=Verdict.SAME)
+    told = [f"{name} recorded {getattr(recorded, name)}, again {getattr(again, name)}" for name in odd]
+    return Check(what=what, verdict=Verdict.DIFFERS, why="; ".join(told))
+
+
+def answers(ruling: Ruling) -> list[tuple[HeldBy, str]]:
+    """The rules that were asked, in their order, and what each said; after a no none is asked any more."""
+    said: list[tuple[HeldBy, str]] = []
+    for one in ORDER:
+        if one is ruling.held_by:
+            return [*said, (one, "no")]
+        said.append((one, "no, which the tier may pass" if one in ruling.passed else "yes"))
+    return said
+
+
+def crossing_of(decision: Decision) -> Crossing:
+    """The crossing that `decision` is on, as far as rules see it."""
+    return Crossing(
+        **{name: getattr(decision, name) for name in Crossing.__struct_fields__ if name in _SHARED},
+    )
+
+
+_SHARED = set(Decision.__struct_fields__) - {"ruling"}
+
+
+def _assessed(story: Story, models: RiskModels) -> Iterator[Check]:
+    recorded = story.decision.risk
+    assert recorded is not None  # the caller has looked
+    if story.risk is None:
+        yield _unchecked("risk", "its record on risks, which has the signals, is no longer there")
+        return
+    yield _equal("risk on both topics", recorded, story.risk.assessment)
+    model = models(recorded.model_version)
+    if model is None:
+        version = f"{recorded.model} {recorded.model_version}"
+        yield _unchecked("probability", f"version {version} of the model does not work on this machine")
+        return
+    missing = [name for name in NAMES if name not in story.risk.signals]
+    if missing:
+        yield _unchecked("probability", f"the record lacks signals of this release: {', '.join(missing[:3])}")
+        return
+    values = (story.risk.signals[name] for name in NAMES)
+    row = np.array([np.nan if value is None else value for value in values], dtype=np.float32)
+    again = float(model.probability(row[np.newaxis])[0])
+    is_close = abs(again - recorded.probability) <= _TOLERANCE
+    yield _equal("probability", recorded.probability, recorded.probability if is_close else again)
+    raising = [effect.name for effect in model.contributions(row) if effect.effect > 0]
+    names = [effect.signal for effect in recorded.reasons]
+    yield _equal("reasons", names, raising[: len(names)])
+
+
+def _written(story: Story, script: Script) -> Iterator[Check]:
+    decision, draft = story.decision, story.draft
+    if script.rung is Rung.DRAFT and draft is None:
+        yield _unchecked("rung", "the topic drafts has this draft no longer")
+    else:
+        problem = next(untrue([decision], {} if draft is None else {decision.id: draft}), "")
+        yield Check(what="rung", verdict=Verdict.DIFFERS if problem else Verdict.SAME, why=problem)
+    if script.rung is Rung.DRAFT and draft is not None:
+        yield _equal("text of the draft", script.text, draft.text)
+    profile = profile_of(story)
+    if isinstance(profile, str):
+        yield _unchecked("text", profile)
+        return
+    try:
+        if script.rung is Rung.TEMPLATE:
+            if script.model_version == templates.VERSION:
+                text = render(templates.template_of(profile), profile.facts)
+                yield _equal("text of the template", script.text, text)
+            else:
+                yield _unchecked("text of the template", f"templates are of version {templates.VERSION} now")
+        guard.check(script.text, profile)
+        yield Check(what="guard", verdict=Verdict.SAME)
+    except GuardFailed as error:
+        yield Check(what="guard", verdict=Verdict.DIFFERS, why=f"recorded passed, again {error}")
+
+
+def profile_of(story: Story) -> Profile | str:
+    """What the author was told, the name put in again from the account; or why that is not known any more."""
+    decision, script = story.decision, story.decision.script
+    if script is None or script.told is None or decision.reason is None:
+        return "the record does not have what the author was told: it is of a version before that"
+    facts = dict(script.told.facts)
+    if script.told.named:
+        if story.account is None or story.account.name is None:
+            return "the account that had the user's name is no longer there"
+        facts["name"] = tidy(story.account.name)
+    return Profile(
+        tenant=decision.tenant,
+        locale=script.locale,
+        tier=decision.to_tier,
+        strategy=decision.strategy,
+        reason=decision.reason,
+        plan="free" if story.account is None else story.account.plan,
+        facts=facts,
+        sentences=script.told.sentences,
+    )
+
+
+def account_at(accounts: Iterable[Account], decision: Decision) -> Account | None:
+    """The account as of the time of decision: its newest event of before it."""
+    until_ms = decision.at if decision.ruling is None else decision.ruling.standing.at
+    before = [one for one in accounts if one.ts < until_ms]
+    return max(before, key=lambda one: (one.ts, one.event_id), default=None)
