@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Literal
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 
 from inference.risk import Risk as RiskModel
 from operators import guard, templates
+from operators.budget import Spent, spend
+from operators.calendar import day_of, zone
 from operators.policy import ORDER, rule
 from operators.render import render, tidy
 from operators.signals import NAMES
@@ -22,10 +25,12 @@ from schemas.decision import AGAIN, Crossing, Decision, Draft, DraftRequest, Rul
 from schemas.errors import GuardFailed
 from schemas.events import Account, Event, Login, Support, Usage
 from schemas.outcome import UserOutcome
-from schemas.policy import RuleBook
+from schemas.policy import RuleBook, Rules
 from schemas.profile import Profile
 from schemas.risk import Risk
+from schemas.tenant import Tenant
 from schemas.vocabulary import Cause, HeldBy, Rung
+from streams.tenants import Tenants
 from streams.truth import untrue
 
 TELLING = 10
@@ -134,14 +139,17 @@ def _kind(event: Event) -> str:
     return str(event.__struct_config__.tag)
 
 
-def rerun(story: Story, book: RuleBook, risk_models: RiskModels) -> list[Check]:
-    """Every step of the decision that its records allow to be done again, in their order."""
+def rerun(story: Story, book: RuleBook, tenants: Tenants, risk_models: RiskModels) -> list[Check]:
+    """Every step of the decision that its records allow to be done again, in their order.
+
+    `book` and `tenants` are the rules and the tenants' profiles as they are now.
+    """
     decision = story.decision
     checks = [_id(story), *_counted(story), *_ruled(decision, book, story.account)]
     if decision.risk is not None:
         checks += _assessed(story, risk_models)
     if decision.script is not None:
-        checks += _written(story, decision.script)
+        checks += _written(story, decision.script, tenants.of(decision.tenant))
     return checks
 
 
@@ -209,14 +217,24 @@ def _ruled(decision: Decision, book: RuleBook, account: Account | None) -> Itera
     if rules is None:
         yield _unchecked("ruling", f"the topic rules has no version {ruling.version!r} any more")
         return
-    again = rule(rules, crossing_of(decision), standing)
+    again = _budgeted(rules, decision, ruling, rule(rules, crossing_of(decision), standing))
     yield _ruling("ruling", ruling, again, ("held_by", "allowed_at", "again", "passed"))
     yield _ruling("arms", ruling, again, ("assigned", "treatment"))
-    at_last = (ruling.held_by, HeldBy.GUARD, HeldBy.OFFER_BUDGET) if ruling.is_worded else (ruling.held_by,)
+    at_last = (ruling.held_by, HeldBy.GUARD) if ruling.is_worded else (ruling.held_by,)
     if decision.held_by in at_last:
         yield Check(what="outcome", verdict=Verdict.SAME)
     else:
         yield _equal("outcome", decision.held_by, ruling.held_by)
+
+
+def _budgeted(rules: Rules, decision: Decision, recorded: Ruling, again: Ruling) -> Ruling:
+    """What the tenant's budget of offers makes of the ruling, given how many there had been that day."""
+    if recorded.offers_before is None:
+        return again
+    policy = rules.of(decision.tenant)
+    crossing = msgspec.structs.replace(crossing_of(decision), ruling=again)
+    spent = Spent(day_of(crossing.decided_at, zone(policy.time_zone)), recorded.offers_before)
+    return spend(spent, policy, crossing)[1].ruling or again
 
 
 def _ruling(what: str, recorded: Ruling, again: Ruling, fields: Sequence[str]) -> Check:
@@ -273,7 +291,7 @@ def _assessed(story: Story, models: RiskModels) -> Iterator[Check]:
     yield _equal("reasons", names, raising[: len(names)])
 
 
-def _written(story: Story, script: Script) -> Iterator[Check]:
+def _written(story: Story, script: Script, tenant: Tenant) -> Iterator[Check]:
     decision, draft = story.decision, story.draft
     if script.rung is Rung.DRAFT and draft is None:
         yield _unchecked("rung", "the topic drafts has this draft no longer")
@@ -288,11 +306,11 @@ def _written(story: Story, script: Script) -> Iterator[Check]:
         return
     try:
         if script.rung is Rung.TEMPLATE:
-            if script.model_version == templates.VERSION:
-                text = render(templates.template_of(profile), profile.facts)
-                yield _equal("text of the template", script.text, text)
+            text = templates.text_of(tenant, profile)
+            if script.model_version == text.version:
+                yield _equal("text of the template", script.text, render(text.template, profile.facts))
             else:
-                yield _unchecked("text of the template", f"templates are of version {templates.VERSION} now")
+                yield _unchecked("text of the template", f"templates are of version {text.version} now")
         guard.check(script.text, profile)
         yield Check(what="guard", verdict=Verdict.SAME)
     except GuardFailed as error:

@@ -21,6 +21,7 @@ from streams.gathering import Source, gather
 from streams.rules import read_rules
 from streams.settings import Settings, load_settings
 from streams.story import Check, Story, Verdict, answers, rerun
+from streams.tenants import load_tenants
 
 _COLOURS = {Verdict.SAME: "green", Verdict.DIFFERS: "bold red", Verdict.UNCHECKED: "yellow"}
 _SHOWN_CHARS = 100
@@ -59,7 +60,8 @@ def explain(
             raise
         notice(f"{error}; the user's events are left out (or read them with --events topics)")
         story = gather(settings, id, user, "none", now_ms)
-    checks = rerun(story, read_rules(settings.bootstrap_servers), lambda version: _model(settings, version))
+    book, tenants = read_rules(settings.bootstrap_servers), load_tenants(settings.tenants_file)
+    checks = rerun(story, book, tenants, lambda version: _model(settings, version))
     if as_json:
         print_json({"story": story, "checks": checks})
     else:

@@ -31,6 +31,7 @@ COMMANDS = (
     "savepoint",
     "send",
     "decisions",
+    "explain",
     "recompute",
     "verify",
     "demo",

@@ -9,6 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from inference.risk import Effect as RiskEffect
+from operators.budget import Spent, spend
+from operators.calendar import day_of, zone
 from operators.policy import ORDER, rule
 from operators.signals import NAMES
 from operators.window import PANE_MS
@@ -41,6 +43,7 @@ RULES = Rules(
     ),
 )
 BOOK = RuleBook([RULES])
+TENANTS = Tenants({"acme": Tenant(product="Acme Cloud")})
 
 
 def events() -> list[Event]:
@@ -75,7 +78,7 @@ def composed(crossing: Crossing, model: Any = None) -> Decision:
     clock.now_ms = crossing.detected_ms
     writer = Model(clock, DeadlineExceeded("late") if model is None else model)
     composer = Composer(
-        author=Author(Store(clock), Tenants({"acme": Tenant(product="Acme Cloud")})),
+        author=Author(Store(clock), TENANTS),
         model=writer,
         segments=Segments(writer, clock),
         budget_ms=50,
@@ -106,10 +109,14 @@ def no_model(version: str) -> None:
     return None
 
 
+def again(told: Story, book: RuleBook = BOOK) -> list[Check]:
+    return rerun(told, book, TENANTS, no_model)
+
+
 def test_what_the_stream_decided_is_decided_again_from_the_record() -> None:
     told = story(composed(first_crossing()))
     assert told.decision.script is not None and told.decision.script.rung is Rung.TEMPLATE
-    checks = rerun(told, BOOK, no_model)
+    checks = again(told)
     assert {check.verdict for check in checks} == {Verdict.SAME}
     assert {
         "id",
@@ -128,7 +135,7 @@ def test_what_was_put_off_is_decided_again_as_well() -> None:
     held = [msgspec.json.decode(record.value, type=Decision) for record in engine.published("decisions")]
     assert HeldBy.QUIET_HOURS in {one.held_by for one in held}
     for one in held:
-        assert differing(rerun(story(one), BOOK, no_model)) == set()
+        assert differing(again(story(one))) == set()
 
 
 @pytest.mark.parametrize(
@@ -144,7 +151,7 @@ def test_what_was_put_off_is_decided_again_as_well() -> None:
 )
 def test_a_changed_record_is_found_out(change: dict[str, Any], found: set[str]) -> None:
     changed = msgspec.structs.replace(composed(first_crossing()), **change)
-    assert differing(rerun(story(changed), BOOK, no_model)) >= found
+    assert differing(again(story(changed))) >= found
 
 
 def test_a_changed_text_or_fact_is_found_out() -> None:
@@ -152,7 +159,7 @@ def test_a_changed_text_or_fact_is_found_out() -> None:
     script = decision.script
     assert script is not None and script.told is not None
     other = msgspec.structs.replace(script, text=script.text + " Now 90% off!")
-    assert differing(rerun(story(msgspec.structs.replace(decision, script=other)), BOOK, no_model)) == {
+    assert differing(again(story(msgspec.structs.replace(decision, script=other)))) == {
         "text of the template",
         "guard",
     }
@@ -161,17 +168,39 @@ def test_a_changed_text_or_fact_is_found_out() -> None:
 def test_other_rules_under_the_same_name_and_other_versions_are_found_out() -> None:
     told = story(composed(first_crossing()))
     strict = RuleBook([msgspec.structs.replace(RULES, default=Policy(caps=(Cap(scripts=0),)))])
-    assert differing(rerun(told, strict, no_model)) >= {"ruling", "arms"}
+    assert differing(again(told, strict)) >= {"ruling", "arms"}
     late = RuleBook([RULES, Rules(version="v2", since=1)])
-    assert differing(rerun(told, late, no_model)) == {"version of the rules"}
-    gone = rerun(told, RuleBook(), no_model)
+    assert differing(again(told, late)) == {"version of the rules"}
+    gone = again(told, RuleBook())
     assert verdicts(gone)["ruling"] is Verdict.UNCHECKED
+
+
+def test_a_budget_of_offers_decides_again_by_how_many_there_were() -> None:
+    bounded = RuleBook([msgspec.structs.replace(RULES, default=Policy(offers_per_day=5))])
+    crossing = first_crossing()
+    assert crossing.ruling is not None
+    ruling = rule(bounded.at(0), crossing, crossing.ruling.standing)
+    for before, held_by in ((4, None), (5, HeldBy.OFFER_BUDGET)):
+        spent = Spent(day_of(crossing.at, zone("UTC")), before)
+        _, decided = spend(spent, bounded.at(0).default, msgspec.structs.replace(crossing, ruling=ruling))
+        decision = composed(decided)
+        assert decision.ruling is not None and decision.ruling.held_by is held_by
+        assert differing(again(story(decision), bounded)) == set()
+
+
+def test_a_tenant_s_own_template_is_filled_again_while_it_is_the_same() -> None:
+    texts = {
+        Locale.EN: {strategy: {"default": "There is more in {{product}}, see."} for strategy in Strategy}
+    }
+    own = Tenants({"acme": Tenant(product="Acme Cloud", templates=texts)})
+    checks = rerun(story(composed(first_crossing())), BOOK, own, no_model)
+    assert verdicts(checks)["text of the template"] is Verdict.UNCHECKED
 
 
 def test_an_account_that_forbade_it_is_found_out() -> None:
     told = story(composed(first_crossing()))
     forbids = msgspec.structs.replace(told, account=msgspec.structs.replace(ANN, consent=False))
-    assert "account" in differing(rerun(forbids, BOOK, no_model))
+    assert "account" in differing(again(forbids))
 
 
 def test_what_the_records_do_not_have_is_not_checked_and_says_why() -> None:
@@ -191,7 +220,7 @@ def test_what_the_records_do_not_have_is_not_checked_and_says_why() -> None:
         strategy=Strategy.RECOMMEND_FEATURE,
         timing=Timing(detected_ms=1.0, published_ms=2.0),
     )
-    checks = rerun(Story(decision=old, appended=Dated(decision_ms=1)), BOOK, no_model)
+    checks = again(Story(decision=old, appended=Dated(decision_ms=1)))
     unchecked = {check.what for check in checks if check.verdict is Verdict.UNCHECKED}
     assert unchecked == {"recent and prior", "usual", "rules"}
     assert all(check.why for check in checks if check.what in unchecked)
@@ -221,10 +250,13 @@ def test_a_draft_is_compared_with_the_one_that_was_written() -> None:
         model_version=script.model_version,
         written_ms=1.0,
     )
-    assert differing(rerun(story(drafted, draft=draft), BOOK, no_model)) == set()
+    assert differing(again(story(drafted, draft=draft))) == set()
     other = msgspec.structs.replace(draft, text="Hi Ben.")
-    assert differing(rerun(story(drafted, draft=other), BOOK, no_model)) == {"rung", "text of the draft"}
-    assert verdicts(rerun(story(drafted), BOOK, no_model))["rung"] is Verdict.UNCHECKED
+    assert differing(again(story(drafted, draft=other))) == {
+        "rung",
+        "text of the draft",
+    }
+    assert verdicts(again(story(drafted)))["rung"] is Verdict.UNCHECKED
 
 
 class RiskModel:
@@ -284,11 +316,11 @@ def at_risk(probability: float) -> Story:
 
 @pytest.mark.parametrize(("probability", "found"), [(0.7, set()), (0.7000001, set()), (0.6, {"probability"})])
 def test_a_risk_is_estimated_again_from_its_signals(probability: float, found: set[str]) -> None:
-    assert differing(rerun(at_risk(probability), BOOK, lambda version: RiskModel())) == found  # type: ignore[arg-type,return-value]  # all that is asked of one
+    assert differing(rerun(at_risk(probability), BOOK, TENANTS, lambda version: RiskModel())) == found  # type: ignore[arg-type,return-value]  # all that is asked of one
 
 
 def test_a_model_that_is_not_here_is_said_to_be_missing() -> None:
-    assert verdicts(rerun(at_risk(0.7), BOOK, no_model))["probability"] is Verdict.UNCHECKED
+    assert verdicts(again(at_risk(0.7)))["probability"] is Verdict.UNCHECKED
 
 
 def test_the_events_are_those_of_the_thirty_days_and_the_telling_ones_are_named() -> None:

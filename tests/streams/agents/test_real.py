@@ -15,6 +15,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from typer.testing import CliRunner
 
+from operators.tier import activity
 from schemas.codec import encode
 from schemas.deadletter import DeadLetter
 from schemas.decision import Crossing, Decision, decision_id
@@ -158,7 +159,7 @@ def test_a_decision_is_explained_and_done_again_from_what_the_topics_have(
     servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = decision_id("acme", "told", Cause.DECLINE, 1_700_000_000_000)
-    asked = msgspec.structs.replace(crossing(name, "told"), tenure=960, activity=100 * 6 / 21.0)
+    asked = msgspec.structs.replace(crossing(name, "told"), tenure=960, activity=activity(6, 21.0))
     servers.send(CROSSINGS, b"acme/told", encode(asked))
     eventually(lambda: name in ids(servers, INTERVENTIONS))
     opened = UserOutcome(
@@ -174,7 +175,7 @@ def test_a_decision_is_explained_and_done_again_from_what_the_topics_have(
     monkeypatch.setenv("HOLDFAST_REDIS_URL", servers.stack.settings.redis_url)
     done = CliRunner().invoke(app, ["explain", name, "--json"])
     told = msgspec.json.decode(done.stdout)
-    assert done.exit_code == 0, told["checks"]
+    assert not [check for check in told["checks"] if check["verdict"] == "differs"] and done.exit_code == 0
     story = told["story"]
     assert story["crossing"]["id"] == name and story["outcomes"][0]["kind"] == "opened"
     assert story["appended"]["crossing_ms"] <= story["appended"]["decision_ms"]
