@@ -14,6 +14,7 @@ from streams.topics import knock
 _CONNECT_MS = 10_000
 _POLL_MS = 100
 _POLL_RECORDS = 5000
+_FETCH_MS = 20
 
 
 class Record(Struct, frozen=True):
@@ -68,20 +69,25 @@ class Reader:
 
 
 @contextmanager
-def reading(bootstrap_servers: str, topic: Topic, from_beginning: bool = True) -> Iterator[Reader]:
+def reading(
+    bootstrap_servers: str, topic: Topic, from_beginning: bool = True, max_wait_ms: int = _FETCH_MS
+) -> Iterator[Reader]:
     """A reader of `topic` for the time of the block.
+
+    Where nothing comes, the broker is asked every `max_wait_ms` whether something has; what comes meanwhile
+    is handed over at once.
 
     Raises:
         UnavailableError: the broker does not answer, or stops answering.
         InputError: it has no such topic.
     """
-    with consuming(bootstrap_servers) as consumer:
+    with consuming(bootstrap_servers, max_wait_ms) as consumer:
         yield Reader(consumer, topic, from_beginning)
 
 
 @contextmanager
-def consuming(bootstrap_servers: str) -> Iterator[KafkaConsumer]:
-    """A consumer of no group for the time of the block.
+def consuming(bootstrap_servers: str, max_wait_ms: int = _FETCH_MS) -> Iterator[KafkaConsumer]:
+    """A consumer of no group for the time of the block; `max_wait_ms` as for `reading`.
 
     Raises:
         UnavailableError: the broker does not answer, or stops answering.
@@ -92,7 +98,7 @@ def consuming(bootstrap_servers: str) -> Iterator[KafkaConsumer]:
             bootstrap_servers=bootstrap_servers.split(","),
             enable_auto_commit=False,
             bootstrap_timeout_ms=_CONNECT_MS,
-            fetch_max_wait_ms=20,
+            fetch_max_wait_ms=max_wait_ms,
         )
         try:
             yield consumer
