@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from inspect import cleandoc
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -45,6 +45,12 @@ def files() -> Iterator[tuple[Path, str]]:
 def record_types() -> tuple[Any, ...]:
     """Every type that some topic carries, each once, in the order of the topics."""
     return tuple(dict.fromkeys(record for topic in TOPICS for record in topic.types))
+
+
+def direction_of(record: Any) -> Literal["published", "accepted"]:
+    """Whether holdfast publishes records of this type, or accepts them from others."""
+    topics = (topic for topic in TOPICS if record in topic.types)
+    return "accepted" if any(_verb(topic) == "receive" for topic in topics) else "published"
 
 
 def asyncapi() -> dict[str, Any]:
