@@ -20,6 +20,8 @@ from benchmarks.scenario import Component, Scenario, course
 from benchmarks.stack import own_stack
 from streams.commands.output import AsJson, notice, print_json
 from streams.commands.stack import started_up
+from streams.rulefile import load_rules
+from streams.rules import publish_rules
 from streams.settings import load_settings
 
 SECONDS, SOAK_SECONDS = 60, 1800
@@ -49,6 +51,10 @@ def latency(
     ] = None,
     warmup_s: Annotated[int, typer.Option("--warmup-s", min=0, help="Driven alike, and left out.")] = 20,
     seed: Annotated[int, typer.Option("--seed", help="Of the generated traffic.")] = 1,
+    rules: Annotated[
+        Path | None,
+        typer.Option("--rules", metavar="FILE", help="Rules that hold meanwhile, as benchmarks/rules.yaml."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Write report.json and latency.svg there.")
     ] = None,
@@ -63,6 +69,7 @@ def latency(
     """
     if stop is not None and scenario is Scenario.RETURN:
         raise typer.BadParameter("the scenario return stops the broker: leave --stop out")
+    versions = load_rules(rules) if rules is not None else ()
     soaks = scenario is Scenario.SOAK
     settings = load_settings()
     if "draft_lead_ms" not in settings.given:
@@ -78,6 +85,7 @@ def latency(
     )
     with own_stack(settings) as stack:
         started_up(stack)
+        publish_rules(stack.settings.bootstrap_servers, versions)
         report = Run(stack, planned).report()
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
