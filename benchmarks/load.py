@@ -49,11 +49,15 @@ Ints = NDArray[np.int64]
 
 
 class Surge(Struct, frozen=True, kw_only=True):
-    """From `from_s` to `to_s` after the start the rate is `factor` times what it is otherwise."""
+    """From `from_s` to `to_s` after the start the rate is `factor` times what it is otherwise.
+
+    With `of_first` the others of several tenants go on as before: all that is more is the first one's.
+    """
 
     from_s: float
     to_s: float
     factor: float
+    of_first: bool = False
 
 
 class Shape(Struct, frozen=True, kw_only=True):
@@ -61,7 +65,7 @@ class Shape(Struct, frozen=True, kw_only=True):
 
     `day_night` is the rate at noon over that at midnight, `day_s` how long a day takes, and `midnight_s` when
     one begins, in s after the start. `late` and `duplicates` are shares of the records, `hot` is that of one
-    single user.
+    single user. The users are of the `tenants` in turn.
     """
 
     users: int
@@ -75,6 +79,7 @@ class Shape(Struct, frozen=True, kw_only=True):
     late: float = 0.01
     duplicates: float = 0.001
     hot: float = 0.0
+    tenants: tuple[str, ...] = (TENANT,)
 
 
 class Record(NamedTuple):
@@ -128,7 +133,7 @@ class Background:
         self._log_gap, self._within_sd = crowd.log_gap - np.log(self.factor), crowd.within_sd
         # The users have been there for ever: the gap that the start falls into is a long one, and half over.
         self._next = random.random(shape.users) * self._gaps(np.arange(shape.users), crowd.within_sd**2)
-        self._names = _Names(shape.seed)
+        self._names = _Names(shape.seed, shape.tenants)
         self._phases = self._names.phases(shape.users + 1)
         self._active: set[int] = set()
         self._numbers = 0
@@ -185,6 +190,11 @@ class Background:
         # Passing from the time of an even rate to that of the clock is all that makes days and surges.
         times = np.interp(even, self._done, self._times)
         users = np.where(random.random(len(users)) < shape.hot, shape.users, users)
+        if shape.surge is not None and shape.surge.of_first:
+            surge = shape.surge
+            in_surge = (times >= surge.from_s) & (times < surge.to_s)
+            more = in_surge & (random.random(len(users)) >= 1 / surge.factor)
+            users = np.where(more, users - users % len(shape.tenants), users)
         least, most = np.log(LATE_S)
         late_s = np.exp(random.uniform(least, most, len(users)))
         late_s[random.random(len(users)) >= shape.late] = 0
@@ -207,8 +217,9 @@ class Background:
         records, number = [], self._numbers
         for user, at, kind, took in zip(*columns, strict=True):
             topic, template = names.templates[kind]
-            fields = (number, user, at, took) if kind < names.login else (number, user, at)
-            key = names.key % user
+            tenant = names.tenant(user)
+            fields = (number, tenant, user, at, took) if kind < names.login else (number, tenant, user, at)
+            key = names.key(user)
             records.append(Record(topic, partition_of(key), key, template % fields))
             number += 1
         self._numbers = number
@@ -220,10 +231,11 @@ class _Names:
 
     login, support = 2 * len(_FEATURES), 2 * len(_FEATURES) + 1
 
-    def __init__(self, seed: int) -> None:
-        head = f'"event_id":"b{seed}-%d","tenant":"{TENANT}","user_id":"b{seed}-%d","ts":%d'
+    def __init__(self, seed: int, tenants: tuple[str, ...]) -> None:
+        self._tenants = [tenant.encode() for tenant in tenants]
+        head = f'"event_id":"b{seed}-%d","tenant":"%b","user_id":"b{seed}-%d","ts":%d'
         used = '{"kind":"usage",' + head + ',"feature":"FEATURE","duration_ms":%d,"outcome":"OUTCOME"}'
-        self.key = f"{TENANT}/b{seed}-%d".encode()
+        self._key = f"%b/b{seed}-%d".encode()
         self.templates = [
             *(
                 (USAGE.name, used.replace("FEATURE", feature).replace("OUTCOME", outcome).encode())
@@ -237,9 +249,17 @@ class _Names:
             ),
         ]
 
+    def tenant(self, user: int) -> bytes:
+        """Whose user it is."""
+        return self._tenants[user % len(self._tenants)]
+
+    def key(self, user: int) -> bytes:
+        """The user, `tenant/user_id`."""
+        return self._key % (self.tenant(user), user)
+
     def phases(self, users: int) -> Ints:
         """Where in the hour the panes of each user begin (ms)."""
-        return np.array([phase_ms((self.key % user).decode()) for user in range(users)])
+        return np.array([phase_ms(self.key(user).decode()) for user in range(users)])
 
 
 def _relative_rate(shape: Shape, times: Floats) -> Floats:

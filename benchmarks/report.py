@@ -5,6 +5,7 @@ from typing import Any
 from msgspec import Struct
 from rich.table import Table
 
+from benchmarks.scenario import NOISY
 from benchmarks.sender import Sending
 from benchmarks.tally import Agreement, Figures, Second
 from benchmarks.watch import Checkpoint, Sample
@@ -54,6 +55,10 @@ class Report(Struct, kw_only=True):
     """Before, during and after the disturbance, where the scenario has one."""
     disturbed_s: tuple[float, float] | None
     """When it was, in s after the begin of what is measured."""
+    tenants: dict[str, dict[str, Figures]]
+    """The phases of the noisy tenant and of the others, where one is noisy."""
+    others_within: bool | None
+    """Whether the others' p99 was within the budget while one was noisy; null where none was."""
     budget_ms: int
     within_budget: float
     """Share of the decisions within the budget."""
@@ -115,6 +120,13 @@ def show(report: Report) -> None:
         f"{len(report.untrue)} records name a wrong rung"
     )
     out.print(f"{report.within_budget:.1%} within the budget of {report.budget_ms} ms")
+    if report.others_within is not None:
+        colour, word = ("green", "within") if report.others_within else ("red", "over")
+        p99_ms = report.tenants["others"]["during"].published.p99_ms
+        out.print(
+            f"beside a tenant at {NOISY:g} times its load the others' p99 was {p99_ms:.1f} ms, "
+            f"[{colour}]{word} the budget[/]"
+        )
     colour = "green" if report.equal else "red"
     out.print(
         f"{crossings.expected:,} crossings expected, {crossings.found:,} found: [{colour}]"
@@ -135,6 +147,9 @@ def _latencies(report: Report) -> Table:
         _add(table, f"  step {step}", times)
     for name, figures in report.phases.items():
         _add(table, f"  {name}", figures.published)
+    for group, phases in report.tenants.items():
+        for name, figures in phases.items():
+            _add(table, f"  {group}, {name}", figures.published)
     _add(table, "boundary → publication", report.boundary)
     for name, figures in report.phases.items():
         _add(table, f"  {name}", figures.boundary)

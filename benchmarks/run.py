@@ -8,7 +8,7 @@ import msgspec
 
 from benchmarks.machine import machine
 from benchmarks.report import Behind, Drafts, Report
-from benchmarks.scenario import Course
+from benchmarks.scenario import TENANTS, Course
 from benchmarks.sender import Sender
 from benchmarks.tally import Tally
 from benchmarks.usage import Usage
@@ -39,6 +39,7 @@ class Run:
         self._load = Load(
             users=users,
             declines_s=course.declines_s,
+            tenants=course.tenants,
             seconds=course.seconds,
             warm_up_s=course.warm_up_s,
             lead_s=round(_HISTORY_S + users * _HISTORY_S_PER_USER),
@@ -110,6 +111,7 @@ class Run:
         first, last = int(self._course.warm_up_s), int(self._course.warm_up_s + self._course.seconds)
         events = sum(sending.by_second[first:last])
         disturbed_ms = self._disturbed_ms()
+        apart = tally.apart(TENANTS[0], disturbed_ms) if self._course.tenants else {}
         cpu_s = usage.cpu_s()
         return Report(
             scenario=self._course.scenario,
@@ -118,6 +120,8 @@ class Run:
             steps=publications.steps(),
             boundary=boundary.summary(),
             phases=tally.phases(disturbed_ms),
+            tenants=apart,
+            others_within=apart["others"]["during"].published.p99_ms <= settings.budget_ms if apart else None,
             disturbed_s=None
             if disturbed_ms is None
             else ((disturbed_ms[0] - begin_ms) / 1000, (disturbed_ms[1] - begin_ms) / 1000),

@@ -6,11 +6,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from benchmarks.load import Shape, Surge
-from streams.traffic import spread
+from streams.traffic import TENANT, spread
 
 PEAK = 3.0
 HOT_SHARE = 1 / 3
 DECLINE = 10.0
+NOISY = 10.0
+TENANTS = (TENANT, "acme-2", "acme-3", "acme-4", "acme-5")
+"""Those of the scenario `noisy`; the first one is."""
 DAY_NIGHT = 25.0
 OUTAGE_S = 10.0
 AFTER_S = 3.0
@@ -26,6 +29,7 @@ class Scenario(StrEnum):
     RETURN = "return"  # the broker is stopped for 10 s; what happened meanwhile comes at once
     HOT = "hot"  # one user makes a third of all events
     DECLINE = "decline"  # ten times the crossings in the middle third, as in a customer's outage
+    NOISY = "noisy"  # of five tenants one has ten times its events and crossings in the middle third
     SOAK = "soak"  # half an hour
 
 
@@ -49,7 +53,8 @@ class Course(Struct, frozen=True, kw_only=True):
     """What happens when, in seconds after the start of the load.
 
     `warm_up_s` are not measured, the `seconds` after them are. `declines_s` are the times of the crossings,
-    `disturbed_s` is the time within which something is different, if there is one.
+    and `tenants` whose users cross. `disturbed_s` is the time within which something is different, if there
+    is one.
     """
 
     scenario: Scenario
@@ -57,6 +62,7 @@ class Course(Struct, frozen=True, kw_only=True):
     seconds: float
     shape: Shape
     declines_s: tuple[float, ...]
+    tenants: tuple[str, ...] = ()
     disturbed_s: tuple[float, float] | None = None
     outage: Outage | None = None
 
@@ -85,6 +91,7 @@ def course(
     disturbed_s: tuple[float, float] | None = None
     outage: Outage | None = None
     changes: dict[str, object] = {}
+    noisy_s: list[float] = []
     match scenario:
         case Scenario.PEAK:
             disturbed_s = middle_s
@@ -100,15 +107,26 @@ def course(
             disturbed_s = middle_s
             more = round((DECLINE - 1) * crossings_per_s * seconds / 3)
             declines_s = sorted(declines_s + spread(more, *middle_s))
+        case Scenario.NOISY:
+            disturbed_s = middle_s
+            others = len(TENANTS) - 1
+            surge = Surge(
+                from_s=middle_s[0], to_s=middle_s[1], factor=(others + NOISY) / len(TENANTS), of_first=True
+            )
+            changes.update(tenants=TENANTS, surge=surge)
+            noisy_s = spread(round((NOISY - 1) * crossings_per_s / len(TENANTS) * seconds / 3), *middle_s)
     if stop is not None:
         disturbed_s = middle_s
         outage = Outage(stop=stop, from_s=middle_s[0], to_s=middle_s[1])
+    planned = [(at_s, TENANTS[i % len(TENANTS)]) for i, at_s in enumerate((*declines_s, *after_s))]
+    planned = sorted(planned + [(at_s, TENANTS[0]) for at_s in noisy_s])
     return Course(
         scenario=scenario,
         warm_up_s=begin_s,
         seconds=seconds,
         shape=replace(shape, seconds=end_s + AFTER_S, **changes),
-        declines_s=(*declines_s, *after_s),
+        declines_s=tuple(at_s for at_s, _ in planned),
+        tenants=tuple(tenant for _, tenant in planned) if scenario is Scenario.NOISY else (),
         disturbed_s=disturbed_s,
         outage=outage,
     )

@@ -104,18 +104,30 @@ class Tally:
 
     def agreement(self, plans: Iterable[Plan]) -> Agreement:
         """Compare with `plans`, those of the measured part."""
-        planned = Counter((plan.user_id, plan.at, plan.from_tier, plan.to_tier) for plan in plans)
+        planned = Counter((plan.key, plan.at, plan.from_tier, plan.to_tier) for plan in plans)
         found = Counter(
-            (one.decision.user_id, one.decision.at, one.decision.from_tier, one.decision.to_tier)
+            (
+                f"{one.decision.tenant}/{one.decision.user_id}",
+                one.decision.at,
+                one.decision.from_tier,
+                one.decision.to_tier,
+            )
             for one in self.taken.values()
         )
-        there = {(user_id, at) for user_id, at, _, _ in found}
+        there = {(user, at) for user, at, _, _ in found}
         return Agreement(
             expected=planned.total(),
             found=found.total(),
-            missing=sum((user_id, at) not in there for user_id, at, _, _ in planned),
+            missing=sum((user, at) not in there for user, at, _, _ in planned),
             different=(found - planned).total(),
         )
+
+    def apart(self, tenant: str, disturbed_ms: tuple[float, float] | None) -> dict[str, dict[str, Figures]]:
+        """The phases of `tenant`, and those of all others."""
+        groups = {"noisy": Tally(), "others": Tally()}
+        for id, one in self.taken.items():
+            groups["noisy" if one.decision.tenant == tenant else "others"].taken[id] = one
+        return {name: group.phases(disturbed_ms) for name, group in groups.items()}
 
     def phases(self, disturbed_ms: tuple[float, float] | None) -> dict[str, Figures]:
         """The figures before, during and after the time (epoch ms) in which something was different."""

@@ -21,7 +21,7 @@ from streams.flink.rest import Rest
 from streams.producer import send
 from streams.sending import Disorder, outgoing
 from streams.settings import Settings
-from streams.traffic import TENANT, Population, populate
+from streams.traffic import Population, populate
 
 _PATIENCE_MS = 60_000
 """How long after the live part crossings are still waited for."""
@@ -35,12 +35,13 @@ class Load(Struct, frozen=True, kw_only=True):
     """How many users there are, when which of them decline, and how long live events come.
 
     `lead_s` is the time between the end of the history and the live part: the history is generated and sent
-    in it. `declines_s` are seconds after the start of the live part. `warm_up_s` at its head are not
-    measured, and what comes in the `seconds` after them is.
+    in it. `declines_s` are seconds after the start of the live part, `tenants` whose users those are.
+    `warm_up_s` at its head are not measured, and what comes in the `seconds` after them is.
     """
 
     users: int
     declines_s: tuple[float, ...]
+    tenants: tuple[str, ...] = ()
     seconds: float
     warm_up_s: float = 0.0
     lead_s: float = 20.0
@@ -138,6 +139,7 @@ class Drive:
             now_ms,
             load.seed,
             declines_s=[load.lead_s + at_s for at_s in load.declines_s],
+            tenants=load.tenants,
             thin=load.thin,
         )
         self._send_history(population, on_stage)
@@ -154,7 +156,7 @@ class Drive:
                 )
                 reader.poll()
             # A stall is waited out, or what it delayed would be missing from the figures.
-            waiting = {f"{TENANT}/{plan.user_id}".encode() for plan in population.plans if plan.at < end_ms}
+            waiting = {plan.key.encode() for plan in population.plans if plan.at < end_ms}
             until_ms = end_ms + _PATIENCE_MS
             while self.now_ms() < until_ms and (waiting or self.now_ms() < end_ms):
                 live.check()

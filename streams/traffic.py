@@ -67,6 +67,12 @@ class Persona(Struct, frozen=True, kw_only=True):
     tier: Tier
     panes: tuple[int, ...]
     trouble: str
+    tenant: str = TENANT
+
+    @property
+    def key(self) -> str:
+        """The user, `tenant/user_id`."""
+        return f"{self.tenant}/{self.user_id}"
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -77,6 +83,12 @@ class Plan(Struct, frozen=True, kw_only=True):
     at: int
     from_tier: Tier
     to_tier: Tier
+    tenant: str = TENANT
+
+    @property
+    def key(self) -> str:
+        """The user, `tenant/user_id`."""
+        return f"{self.tenant}/{self.user_id}"
 
 
 class Population(Struct, frozen=True, kw_only=True):
@@ -131,14 +143,21 @@ def spread(number: int, from_s: float, to_s: float) -> list[float]:
 
 
 def populate(
-    users: int, now_ms: int, seed: int, *, declines_s: Sequence[float], thin: bool = False
+    users: int,
+    now_ms: int,
+    seed: int,
+    *,
+    declines_s: Sequence[float],
+    tenants: Sequence[str] = (),
+    thin: bool = False,
 ) -> Population:
     """`users` users, of whom one crosses a bound at each of `declines_s`, seconds after `now_ms`.
 
     The crossings go over the four bounds and both locales in turn, but each comes up to 0.9 s late, as
     phases have that distance (none lies in the last 4.6 s of an hour). Of the other users a half are
     steady; the rest have stopped before, in every tier. `thin` makes a history that is cheap to send: who
-    declines had a habit of one hour a day, and each active pane has one event.
+    declines had a habit of one hour a day, and each active pane has one event. `tenants` names the tenant of
+    each decline; else all are of one.
 
     Raises:
         ValueError: more decline than there are, or not within an hour after `now_ms`.
@@ -149,9 +168,11 @@ def populate(
         raise ValueError("declines must lie within the next hour, in which each user has one boundary")
     targets_ms = [int(now_ms + at_s * 1000) for at_s in declines_s]
     personas, plans = [], []
-    for number, user_id in enumerate(_ids_ending_at(targets_ms, seed)):
+    tenants = tenants or [TENANT] * len(targets_ms)
+    ids = _ids_ending_at(list(zip(tenants, targets_ms, strict=True)), seed)
+    for number, (tenant, user_id) in enumerate(zip(tenants, ids, strict=True)):
         to_tier, locale = TIERS[1 + number % 4], tuple(Locale)[number // 4 % 2]
-        persona, plan = _declining(user_id, locale, to_tier, now_ms, seed, thin)
+        persona, plan = _declining(tenant, user_id, locale, to_tier, now_ms, seed, thin)
         personas.append(persona)
         plans.append(plan)
     for number in range(users - len(declines_s)):
@@ -161,30 +182,33 @@ def populate(
     return Population(seed=seed, now_ms=now_ms, personas=tuple(personas), plans=tuple(plans), thin=thin)
 
 
-def _ids_ending_at(targets_ms: list[int], seed: int) -> list[str]:
-    """For each time an id whose panes end then, or as soon after it as phases allow."""
-    wanted: dict[int, list[int]] = defaultdict(list)
-    for index, target_ms in enumerate(targets_ms):
+def _ids_ending_at(targets_ms: list[tuple[str, int]], seed: int) -> list[str]:
+    """For each tenant and time an id whose panes end then, or as soon after it as phases allow."""
+    wanted: dict[str, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for index, (tenant, target_ms) in enumerate(targets_ms):
         step = -(-(target_ms % PANE_MS) // PHASE_STEP_MS)
-        wanted[step if step <= LAST_PHASE_STEP else 0].append(index)
+        wanted[tenant][step if step <= LAST_PHASE_STEP else 0].append(index)
     ids: list[str] = [""] * len(targets_ms)
     for number in count():
         if not wanted:
             return ids
         user_id = f"u-{seed}-{number}"
-        step = phase_ms(f"{TENANT}/{user_id}") // PHASE_STEP_MS
-        if step in wanted:
-            ids[wanted[step].pop()] = user_id
-            if not wanted[step]:
-                del wanted[step]
+        for tenant, steps in wanted.items():
+            step = phase_ms(f"{tenant}/{user_id}") // PHASE_STEP_MS
+            if step in steps:
+                ids[steps[step].pop()] = user_id
+                if not steps[step]:
+                    del steps[step]
+                break  # no two tenants' users have the same id
+        wanted = {tenant: steps for tenant, steps in wanted.items() if steps}
     raise AssertionError("unreachable: the numbers do not end")
 
 
 def _declining(
-    user_id: str, locale: Locale, to_tier: Tier, now_ms: int, seed: int, thin: bool
+    tenant: str, user_id: str, locale: Locale, to_tier: Tier, now_ms: int, seed: int, thin: bool
 ) -> tuple[Persona, Plan]:
     """A user whose next boundary takes them down to `to_tier`, and that decline."""
-    random, phase = Random(f"{seed}/{user_id}"), phase_ms(f"{TENANT}/{user_id}")
+    random, phase = Random(f"{seed}/{user_id}"), phase_ms(f"{tenant}/{user_id}")
     pane = pane_of(now_ms, phase)
     hours = [pane % HOURS_A_DAY] if thin else _habit(random, with_hour=pane % HOURS_A_DAY)
     left = max(n for n in range(7 * len(hours)) if _tier(n, len(hours)).rank >= to_tier.rank)
@@ -194,9 +218,12 @@ def _declining(
         tier=TIERS[to_tier.rank - 1],
         panes=_panes(random, pane, hours, left, THIN_HISTORY_DAYS if thin else HISTORY_DAYS),
         trouble=random.choice(_TROUBLES),
+        tenant=tenant,
     )
     at = boundary_ms(pane, phase)
-    return persona, Plan(user_id=user_id, locale=locale, at=at, from_tier=persona.tier, to_tier=to_tier)
+    return persona, Plan(
+        user_id=user_id, locale=locale, at=at, from_tier=persona.tier, to_tier=to_tier, tenant=tenant
+    )
 
 
 def _resting(user_id: str, locale: Locale, tier: Tier, now_ms: int, seed: int) -> Persona:
@@ -242,7 +269,7 @@ class _Diary:
     def __init__(self, population: Population, persona: Persona) -> None:
         self._random = Random(f"{population.seed}/{persona.user_id}/diary")
         self._persona, self._now_ms, self._thin = persona, population.now_ms, population.thin
-        self._phase = phase_ms(f"{TENANT}/{persona.user_id}")
+        self._phase = phase_ms(persona.key)
         self._begin_ms = self._start_of(persona.panes[0])
         self._trouble_from_ms = self._start_of(persona.panes[-1]) - _LAST_DAYS_MS
         self._numbers = count()
@@ -259,7 +286,7 @@ class _Diary:
             times_ms = sorted(random.sample(range(start_ms, start_ms + PANE_MS), events))
             if pane // HOURS_A_DAY != previous_day and not self._thin:
                 yield Login(
-                    event_id=self._id(), tenant=TENANT, user_id=persona.user_id, ts=times_ms[0],
+                    event_id=self._id(), tenant=persona.tenant, user_id=persona.user_id, ts=times_ms[0],
                     channel=random.choice(("web", "mobile")),
                 )  # fmt: skip
                 previous_day = pane // HOURS_A_DAY
@@ -267,7 +294,7 @@ class _Diary:
                 gave_up = troubled and persona.trouble == "feature"
                 yield Usage(
                     event_id=self._id(),
-                    tenant=TENANT,
+                    tenant=persona.tenant,
                     user_id=persona.user_id,
                     ts=ts,
                     feature=random.choice(others if gave_up or random.random() < 0.4 else [favourite]),
@@ -285,14 +312,14 @@ class _Diary:
         last_ms = self._start_of(self._persona.panes[-1]) + PANE_MS
         for text in self._random.sample(_COMPLAINTS[self._persona.locale], 2):
             ts = self._random.randint(last_ms - PANE_MS, min(last_ms, self._now_ms))
-            yield _support(self._id(), self._persona.user_id, ts, text, self._persona.locale)
+            yield _support(self._id(), self._persona.key, ts, text, self._persona.locale)
 
     def _account(self) -> Account:
         random, locale = self._random, self._persona.locale
         plan = random.choice(_PLANS)
         return Account(
             event_id=self._id(),
-            tenant=TENANT,
+            tenant=self._persona.tenant,
             user_id=self._persona.user_id,
             ts=self._begin_ms,
             name=random.choice(_NAMES[locale]),
@@ -315,7 +342,7 @@ def _event(random: Random, event_id: str, user_id: str, ts: int, locale: Locale)
     """One live event: mostly usage, sometimes a login, seldom a message to customer service."""
     chance = random.random()
     if chance < 0.005:
-        return _support(event_id, user_id, ts, random.choice(_COMPLAINTS[locale]), locale)
+        return _support(event_id, f"{TENANT}/{user_id}", ts, random.choice(_COMPLAINTS[locale]), locale)
     if chance < 0.1:
         return Login(event_id=event_id, tenant=TENANT, user_id=user_id, ts=ts)
     return Usage(
@@ -329,5 +356,6 @@ def _event(random: Random, event_id: str, user_id: str, ts: int, locale: Locale)
     )
 
 
-def _support(event_id: str, user_id: str, ts: int, text: str, locale: Locale) -> Support:
-    return Support(event_id=event_id, tenant=TENANT, user_id=user_id, ts=ts, text=text, lang=locale.value)
+def _support(event_id: str, key: str, ts: int, text: str, locale: Locale) -> Support:
+    tenant, _, user_id = key.partition("/")
+    return Support(event_id=event_id, tenant=tenant, user_id=user_id, ts=ts, text=text, lang=locale.value)

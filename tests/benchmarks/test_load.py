@@ -139,3 +139,16 @@ def test_active_hours_of_users_are_counted() -> None:
     background = Background(SHAPE, START_MS)
     users = {record.key for step in background.steps() for record in step.records}
     assert len(users) <= background.new_panes < 1.5 * len(users)
+
+
+def test_in_a_surge_of_the_first_tenant_the_others_go_on_as_before() -> None:
+    surge = Surge(from_s=10, to_s=20, factor=2.8, of_first=True)
+    tenants = ("a", "b", "c", "d", "e")
+    shape = replace(SHAPE, users=20_000, rate_per_s=3000, tenants=tenants, surge=surge)
+    counts = Counter[tuple[bool, bool]]()
+    for step in Background(shape, START_MS).steps():
+        for record in step.records:
+            counts[record.key.startswith(b"a/"), 10 < step.due_s <= 20] += 1
+    others, all_of_it = counts[False, True], counts[False, True] + counts[True, True]
+    assert others / counts[False, False] == pytest.approx(1 / 2, rel=0.1), "10 s beside 20 s"
+    assert all_of_it / (counts[False, False] + counts[True, False]) == pytest.approx(2.8 / 2, rel=0.1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.load import Shape
-from benchmarks.scenario import Component, Course, Scenario, course
+from benchmarks.scenario import TENANTS, Component, Course, Scenario, course
 
 
 def of(scenario: Scenario, stop: Component | None = None) -> Course:
@@ -25,7 +25,7 @@ def rate(course: Course, from_s: float, to_s: float) -> float:
     return float(((times_s >= from_s) & (times_s < to_s)).sum() / (to_s - from_s))
 
 
-@pytest.mark.parametrize("scenario", set(Scenario) - {Scenario.DECLINE})
+@pytest.mark.parametrize("scenario", set(Scenario) - {Scenario.DECLINE, Scenario.NOISY})
 def test_crossings_come_evenly_from_one_draft_lead_on_until_one_after_the_end(scenario: Scenario) -> None:
     planned = of(scenario)
     assert (planned.warm_up_s, planned.seconds) == (50, 60)
@@ -54,3 +54,16 @@ def test_a_component_can_be_stopped_for_the_middle_third(stop: Component) -> Non
     planned = of(Scenario.PEAK, stop)
     assert planned.outage is not None and planned.outage.stop == stop
     assert (planned.outage.from_s, planned.outage.to_s) == planned.disturbed_s == (70, 90)
+
+
+def test_a_noisy_tenant_has_ten_times_its_events_and_crossings_and_the_others_what_they_have() -> None:
+    planned = of(Scenario.NOISY)
+    assert planned.disturbed_s == (70, 90)
+    times_s, tenants = np.array(planned.declines_s), np.array(planned.tenants)
+    for tenant in TENANTS:
+        own = times_s[tenants == tenant]
+        rates = [((own >= begin) & (own < begin + 20)).sum() / 20 for begin in (50, 70, 90)]
+        assert rates == [2, 20 if tenant == TENANTS[0] else 2, 2]
+    assert planned.shape.tenants == TENANTS
+    surge = planned.shape.surge
+    assert surge is not None and surge.of_first and surge.factor == pytest.approx((4 + 10) / 5)

@@ -85,3 +85,17 @@ def test_each_second_has_its_own_percentiles() -> None:
     seconds = tally(record(1010), record(1040, id="d2"), record(3100, id="d3", at=2500)).by_second(500)
     assert [(second.at_s, second.count) for second in seconds] == [(0, 2), (2, 1)]
     assert seconds[0].p50_ms == 25 and seconds[1].boundary_p99_ms == 600
+
+
+def test_a_noisy_tenant_s_decisions_are_counted_apart_from_the_others() -> None:
+    some = tally(record(1010), record(1040, id="d2", tenant="beta"), record(1050, id="d3", tenant="beta"))
+    apart = some.apart("acme", (0, 2000))
+    assert {name: phases["during"].published.count for name, phases in apart.items()} == {
+        "noisy": 1,
+        "others": 2,
+    }
+
+
+def test_a_crossing_of_another_tenant_s_user_is_not_the_one_that_was_planned() -> None:
+    agreement = tally(record(1010, tenant="beta")).agreement([plan()])
+    assert (agreement.missing, agreement.different) == (1, 1)
