@@ -7,7 +7,18 @@ import sys
 import typer
 
 from schemas.errors import HoldfastError
-from streams.commands import checking, decisions, demo, evaluating, explain, models, sending, stack, train
+from streams.commands import (
+    audit,
+    checking,
+    decisions,
+    demo,
+    evaluating,
+    explain,
+    models,
+    sending,
+    stack,
+    train,
+)
 from streams.commands.output import fail
 
 app = typer.Typer(
@@ -24,6 +35,7 @@ app.command(rich_help_panel="The stack")(stack.savepoint)
 app.command(rich_help_panel="Events and decisions")(sending.send)
 app.command(rich_help_panel="Events and decisions")(decisions.decisions)
 app.command(rich_help_panel="Events and decisions")(explain.explain)
+app.command(rich_help_panel="Events and decisions")(audit.audit)
 app.command(rich_help_panel="Checking")(checking.recompute)
 app.command(rich_help_panel="Checking")(checking.verify)
 app.command(rich_help_panel="Trying out")(demo.demo)
