@@ -7,6 +7,8 @@ import typer
 
 from benchmarks import capacity, gpu, latency, risk, rollback, scale
 from benchmarks.peers.command import peers
+from benchmarks.simulation.calibrate import simulate_calibrate
+from benchmarks.simulation.command import simulate
 from schemas.errors import HoldfastError
 from streams.commands.output import fail
 
@@ -30,6 +32,8 @@ app.command()(gpu.gpu)
 app.command()(risk.risk)
 app.command()(rollback.rollback)
 app.command()(peers)
+app.command()(simulate)
+app.command()(simulate_calibrate)
 
 
 def main() -> None:

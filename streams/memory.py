@@ -98,8 +98,10 @@ class Memory:
                 self._take(record)
         moved = _event_time(value, self.now_ms)
         if moved is not None and split in self._latest:
+            before = self.watermark_ms
             self._latest[split] = max(self._latest[split], moved - self.bound_ms - 1)
-            self._wake()
+            # Where event time stands still, nobody can be due but whose record this is.
+            self._wake(None if self.watermark_ms != before else (key or b"").decode(errors="replace"))
 
     def tick(self, ts: int) -> None:
         """Event time goes on to `ts` (epoch ms) in every partition, as ticks do it."""
@@ -116,11 +118,12 @@ class Memory:
         self._states[record.key], found = life.step(self.state(record.key), record, self.watermark_ms)
         self._publish(self._settled(found))
 
-    def _wake(self) -> None:
-        """All users that are due, in the order of their boundaries, as timers fire."""
+    def _wake(self, only: str | None = None) -> None:
+        """All users that are due, or `only` that one, in the order of their boundaries, as timers fire."""
         watermark_ms = self.watermark_ms
         found: list[Settled | DraftRequest] = []
-        for user, state in self._states.items():
+        for user in self._states if only is None else self._states.keys() & {only}:
+            state = self._states[user]
             life = lifecycle(user, self._tenants, self.book, self._lead_ms)
             due = life.due(state)
             if due is not None and due <= watermark_ms:

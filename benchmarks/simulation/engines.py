@@ -1,0 +1,209 @@
+"""Where the loop runs: on the stack, through Kafka and Flink, or in this process.
+
+Simulated days pass much faster than the clock. Events are marked as a replay that composes, so nothing is too
+old, and every crossing is composed when event time reaches it.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+from kafka import KafkaProducer
+
+from benchmarks.simulation.parameters import PROFILE, TENANT
+from inference.client import Generation
+from schemas.codec import encode
+from schemas.decision import Crossing, Decision, Ruling
+from schemas.errors import UnavailableError
+from schemas.events import Account, Event, Replay, Tick
+from schemas.outcome import UserOutcome
+from schemas.policy import RuleBook, Rules
+from schemas.topics import CROSSINGS, DECISIONS, OUTCOMES, TOPIC_OF_KIND
+from streams.agents.author import Author
+from streams.agents.composer import Composer
+from streams.agents.segments import Segments
+from streams.consumer import Reader
+from streams.memory import Memory
+from streams.producer import send
+from streams.rules import publish_rules
+from streams.sending import Outgoing
+from streams.settings import Settings
+from streams.store import User
+from streams.tenants import Tenants
+
+_SPAN_MS = 30 * 86_400_000
+_PATIENT_MS = 60_000.0
+_PATIENCE_S = 180.0
+_HEARD_S = 3.0
+"""What the job's copies of the rules may take to hear of a new version, generously."""
+_SETTLE_S = 0.3
+"""What the writer of sequences gets to catch up before event time moves on."""
+
+_decision = msgspec.json.Decoder(Decision)
+_crossing = msgspec.json.Decoder(Crossing)
+
+
+class Engine(Protocol):
+    """What runs the jobs: events go in, and decisions come out."""
+
+    def publish(self, rules: Rules) -> None:
+        """A new version of the rules."""
+
+    def day(self, events: Sequence[Event], until_ms: int, replay: Replay) -> list[Decision]:
+        """Event time goes on to `until_ms` with `events`; all the decisions that this leads to."""
+
+    def report(self, outcomes: Sequence[UserOutcome]) -> None:
+        """What came of decisions is told to the stream."""
+
+
+class InMemory:
+    """The operators and the composer in this process; people's templates are all that is written."""
+
+    def __init__(self) -> None:
+        self._tenants = Tenants({TENANT: PROFILE})
+        self._memory = Memory(self._tenants, now_ms=1)
+        self._sequences = _Sequences()
+        self._composer = Composer(
+            author=Author(self._sequences, self._tenants),
+            model=_Nobody(),
+            segments=Segments(_Nobody()),
+            budget_ms=_PATIENT_MS,
+            publish_margin_ms=0.0,
+        )
+        self._read = {DECISIONS.name: 0, CROSSINGS.name: 0}
+
+    def publish(self, rules: Rules) -> None:
+        """A new version of the rules."""
+        self._memory.book = RuleBook([*self._memory.book.versions, rules])
+
+    def crossed(self, events: Sequence[Event], until_ms: int) -> tuple[list[Decision], list[Crossing]]:
+        """What the operators decided by themselves, and what is still to be composed."""
+        for event in events:
+            self._memory.send(TOPIC_OF_KIND[_kind(event)].name, event.key.encode(), encode(event))
+            self._sequences.add(event)
+        self._memory.tick(until_ms + self._memory.bound_ms + 1)
+        decided = [_decision.decode(value) for value in self._news(DECISIONS.name)]
+        return decided, [_crossing.decode(value) for value in self._news(CROSSINGS.name)]
+
+    def day(self, events: Sequence[Event], until_ms: int, replay: Replay) -> list[Decision]:
+        """Event time goes on to `until_ms` with `events`; all the decisions that this leads to."""
+        decided, crossings = self.crossed(events, until_ms)
+        return [*decided, *asyncio.run(self._compose(crossings))]
+
+    def report(self, outcomes: Sequence[UserOutcome]) -> None:
+        """Nobody listens here."""
+
+    async def _compose(self, crossings: Iterable[Crossing]) -> list[Decision]:
+        now_ms = time.time() * 1000
+        return [
+            await self._composer.compose(msgspec.structs.replace(one, detected_ms=now_ms))
+            for one in crossings
+        ]
+
+    def _news(self, topic: str) -> list[bytes]:
+        records = self._memory.published(topic)
+        news, self._read[topic] = records[self._read[topic] :], len(records)
+        return [record.value for record in news]
+
+
+class OnStack:
+    """The stack of `settings`: events, rules and outcomes go through Kafka, decisions come from it.
+
+    The same operators run here as well, without composing: they tell which decisions a day has, and so when
+    all of them have come. `differing` are decisions of the stream that they did not expect, or decided
+    otherwise.
+    """
+
+    def __init__(self, settings: Settings, reader: Reader) -> None:
+        self._settings, self._reader = settings, reader
+        self._expected = InMemory()
+        self._seen: set[str] = set()
+        self.differing = 0
+        self._producer = KafkaProducer(bootstrap_servers=settings.bootstrap_servers.split(","), acks="all")
+
+    def publish(self, rules: Rules) -> None:
+        """A new version of the rules, heard of by all before this returns."""
+        publish_rules(self._settings.bootstrap_servers, [rules])
+        self._expected.publish(rules)
+        time.sleep(_HEARD_S)
+
+    def day(self, events: Sequence[Event], until_ms: int, replay: Replay) -> list[Decision]:
+        """Event time goes on to `until_ms` with `events`; all the decisions that this leads to.
+
+        Raises:
+            UnavailableError: the broker does not answer, or a decision does not come.
+        """
+        servers = self._settings.bootstrap_servers
+        records = [
+            Outgoing(event.ts, TOPIC_OF_KIND[_kind(event)].name, event.key.encode(), encode(event))
+            for event in events
+        ]
+        asyncio.run(send(servers, records))
+        held, crossings = self._expected.crossed(events, until_ms)
+        time.sleep(_SETTLE_S)
+        tick = Tick(ts=until_ms + self._settings.watermark_bound_ms + 1, replay=replay)
+        asyncio.run(send(servers, [Outgoing(until_ms, None, None, encode(tick))]))
+        rulings = {one.id: one.ruling for one in held} | {one.id: one.ruling for one in crossings}
+        return self._await(rulings)
+
+    def report(self, outcomes: Sequence[UserOutcome]) -> None:
+        """Outcomes go to their topic."""
+        for one in outcomes:
+            self._producer.send(OUTCOMES.name, key=one.key.encode(), value=encode(one))
+        self._producer.flush()
+
+    def close(self) -> None:
+        """Let go of the broker."""
+        self._producer.close()
+
+    def _await(self, rulings: dict[str, Ruling | None]) -> list[Decision]:
+        waiting, found = set(rulings), []
+        end_s = time.monotonic() + _PATIENCE_S
+        while waiting:
+            for record in self._reader.poll():
+                decision = _decision.decode(record.value or b"")
+                if decision.id in self._seen:
+                    continue
+                self._seen.add(decision.id)
+                found.append(decision)
+                self.differing += decision.ruling != rulings.get(decision.id)
+                waiting.discard(decision.id)
+                end_s = time.monotonic() + _PATIENCE_S
+            if time.monotonic() > end_s:
+                raise UnavailableError(f"{len(waiting)} decisions have not come within {_PATIENCE_S:g} s")
+        return found
+
+
+class _Nobody:
+    """A model that writes nothing, so that people's templates are sent."""
+
+    def version_for(self, user: str) -> str:
+        return "none"
+
+    async def generate(self, prompt: str, deadline_ms: float, user: str = "") -> Generation:
+        raise UnavailableError("no model is asked here")
+
+
+class _Sequences:
+    """The users' last 30 days, as Redis would have them."""
+
+    def __init__(self) -> None:
+        self._events: defaultdict[str, list[Event]] = defaultdict(list)
+        self._accounts: dict[str, Account] = {}
+
+    def add(self, event: Event) -> None:
+        if isinstance(event, Account):
+            self._accounts[event.key] = event
+        else:
+            self._events[event.key].append(event)
+
+    async def user(self, key: str, as_of_ms: int) -> User:
+        kept = self._events[key] = [one for one in self._events[key] if one.ts > as_of_ms - _SPAN_MS]
+        return User(events=tuple(one for one in kept if one.ts <= as_of_ms), account=self._accounts.get(key))
+
+
+def _kind(event: Event) -> str:
+    return str(event.__struct_config__.tag)
