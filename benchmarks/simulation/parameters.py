@@ -28,10 +28,10 @@ class World(StrEnum):
 class Rhythm(Struct, frozen=True, kw_only=True):
     """When a customer comes: ln of seconds between events of a session, sessions a day, and the hours.
 
-    `stays`, `day_sd`, `anytime` and `weekend` are near what `python -m benchmarks simulate-calibrate`
-    finds in chats' logs; the gaps are more alike than there, and sessions steadier and more, as at work. The rate of a
-    customer is log-normal, in sessions a day; `day_sd` is the spread (hours) about the customer's own hour of
-    the day, `anytime` the share of sessions at any hour, `weekend` the rate of a weekend's day over a
+    `stays`, `day_sd`, `anytime` and `weekend` are near what `python -m benchmarks simulate-calibrate` finds
+    in chats' logs; the gaps are more alike than there, and sessions steadier and more, as at work. The rate
+    of a customer is log-normal, in sessions a day; `day_sd` is the spread (hours) about the customer's own
+    hour of the day, `anytime` the share of sessions at any hour, `weekend` the rate of a weekend's day over a
     weekday's, and `stays` the probability that a session goes on after an event.
     """
 
