@@ -15,6 +15,7 @@ from streams.commands import (
     evaluating,
     explain,
     models,
+    policy,
     sending,
     stack,
     train,
@@ -39,6 +40,7 @@ app.command(rich_help_panel="Events and decisions")(audit.audit)
 app.command(rich_help_panel="Checking")(checking.recompute)
 app.command(rich_help_panel="Checking")(checking.verify)
 app.command(rich_help_panel="Trying out")(demo.demo)
+app.add_typer(policy.app, name="policy", rich_help_panel="Rules")
 app.add_typer(models.app, name="models", rich_help_panel="Models")
 app.add_typer(train.app, name="train", rich_help_panel="Models")
 app.add_typer(evaluating.app, name="evaluate", rich_help_panel="Models")

@@ -144,6 +144,8 @@ def told(one: Published) -> str:
     )
     if decision.script is None:
         return f"{head}[dim]{decision.outcome}: {decision.held_by}[/]"
+    if decision.held_by is not None:  # a dry run: worded, and not sent
+        head += f"[dim]{decision.outcome}: {decision.held_by}[/] "
     return f"{head}[bold]{decision.script.rung}[/] {one.took_ms:.0f} ms  {escape(decision.script.text)}"
 
 

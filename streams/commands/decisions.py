@@ -67,7 +67,8 @@ def line(decision: Decision) -> str:
     if decision.script is None:
         return text + f"[dim]{decision.outcome}, {decision.held_by}[/]"
     script = decision.script
-    return text + f"[bold]{decision.outcome}[/] ({script.rung}, {script.model}): {_safe(script.text)}"
+    outcome = decision.outcome if decision.held_by is None else f"{decision.outcome}, {decision.held_by}"
+    return text + f"[bold]{outcome}[/] ({script.rung}, {script.model}): {_safe(script.text)}"
 
 
 def why(risk: Assessment) -> str:

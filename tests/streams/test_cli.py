@@ -40,6 +40,11 @@ COMMANDS = (
     "models promote",
     "models rollback",
     "models canary",
+    "policy check",
+    "policy apply",
+    "policy list",
+    "policy show",
+    "policy preview",
     "train sentiment",
     "evaluate sentiment",
 )
