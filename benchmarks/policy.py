@@ -35,9 +35,10 @@ from streams.commands.output import AsJson, notice, out, print_json
 from streams.commands.stack import started_up
 from streams.consumer import Record, reading
 from streams.drive import Drive, Load
-from streams.preview import SENT, crossing_of
+from streams.preview import SENT
 from streams.rules import LEAD_MS, read_rules
 from streams.settings import Settings, load_settings
+from streams.story import crossing_of
 from streams.traffic import spread
 
 _HISTORY_S, _HISTORY_S_PER_USER = 60, 0.03

@@ -18,6 +18,7 @@ from operators.policy import SENT_MS, put_off, rule
 from schemas.decision import AGAIN, Crossing, Decision, Ruling, Standing
 from schemas.policy import RuleBook
 from schemas.vocabulary import Cause, Tier
+from streams.story import crossing_of
 
 SENT = "sent"
 
@@ -48,24 +49,6 @@ class Ended(Struct, frozen=True, kw_only=True):
     def changes(self) -> bool:
         """Whether the other rules decide otherwise, or at another time."""
         return (self.before.outcome, self.before.at) != (self.after.outcome, self.after.at)
-
-
-def crossing_of(decision: Decision) -> Crossing:
-    """The crossing that `decision` was made on, as the rules see it."""
-    return Crossing(
-        id=decision.id,
-        tenant=decision.tenant,
-        user_id=decision.user_id,
-        cause=decision.cause,
-        at=decision.at,
-        from_tier=decision.from_tier,
-        to_tier=decision.to_tier,
-        activity=decision.activity,
-        recent=decision.recent,
-        prior=decision.prior,
-        usual=decision.usual,
-        risk=decision.risk,
-    )
 
 
 def preview(decisions: Iterable[Decision], book: RuleBook, from_ms: int, until_ms: int) -> list[Ended]:
