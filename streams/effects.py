@@ -7,7 +7,7 @@ Real outcomes and simulated ones are never put together.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -19,8 +19,8 @@ from schemas.outcome import OutcomeKind, UserOutcome
 from schemas.vocabulary import Cause, HeldBy, Outcome, Rung
 
 BUDGET_MS = 50
-_ANSWERS = {OutcomeKind.CLICKED, OutcomeKind.REPLIED, OutcomeKind.CONVERTED}
-_COMPLAINTS = {OutcomeKind.COMPLAINT, OutcomeKind.UNSUBSCRIBED}
+ANSWERS = {OutcomeKind.CLICKED, OutcomeKind.REPLIED, OutcomeKind.CONVERTED}
+COMPLAINTS = {OutcomeKind.COMPLAINT, OutcomeKind.UNSUBSCRIBED}
 _PROMOTER, _DETRACTOR = 9, 6
 
 
@@ -86,17 +86,17 @@ class Effects:
 
     def response_rate(self) -> Figure:
         """Share of sent scripts that were clicked, replied to or followed by a conversion."""
-        return self._of_outcomes(self._sent, _ANSWERS)
+        return self._of_outcomes(self._sent, ANSWERS)
 
     def response_lift(self) -> Figure:
         """The same, of scripts that the model wrote, less that of templates."""
         written = [one for one in self._sent if _rung(one) is not Rung.TEMPLATE]
         templates = [one for one in self._sent if _rung(one) is Rung.TEMPLATE]
-        return self._difference(written, templates, self._has(_ANSWERS), "templates were sent")
+        return self._difference(written, templates, self._has(ANSWERS), "templates were sent")
 
     def complaint_rate(self) -> Figure:
         """Share of sent scripts that were followed by a complaint, or by the user's leaving the list."""
-        return self._of_outcomes(self._sent, _COMPLAINTS)
+        return self._of_outcomes(self._sent, COMPLAINTS)
 
     def conversion_lift(self) -> Figure:
         """Share of users who converted: those written to, less those held out."""
@@ -186,21 +186,32 @@ class Effects:
         return self._outcomes[decision_id].get(kind, []) if decision_id in self._outcomes else []
 
     def _nps(self, one: Decision) -> float:
-        score = self._answers(one.id, OutcomeKind.NPS)[-1]
-        return float(score >= _PROMOTER) - float(score <= _DETRACTOR)
+        return promotes(self._answers(one.id, OutcomeKind.NPS)[-1])
+
+
+def promotes(score: float) -> float:
+    """What an answer from 0 to 10 is to the net promoter score: 1 a promoter, -1 a detractor, else 0."""
+    return float(score >= _PROMOTER) - float(score <= _DETRACTOR)
+
+
+def distinct(outcomes: Iterable[UserOutcome], simulated: bool) -> Iterator[UserOutcome]:
+    """The real outcomes, or the `simulated` ones, in the order of their time; of copies the first."""
+    seen: set[tuple[str, str]] = set()
+    for outcome in sorted(outcomes, key=lambda one: (one.ts, one.outcome_id)):
+        identity = (outcome.tenant, outcome.outcome_id)
+        if outcome.simulated is simulated and identity not in seen:
+            seen.add(identity)
+            yield outcome
 
 
 def _by_decision(
     outcomes: Iterable[UserOutcome], known: Iterable[str], simulated: bool
 ) -> dict[str, dict[OutcomeKind, list[float]]]:
-    ids, seen = set(known), set()
+    ids = set(known)
     found: dict[str, dict[OutcomeKind, list[float]]] = {}
-    for outcome in sorted(outcomes, key=lambda one: (one.ts, one.outcome_id)):
-        identity = (outcome.tenant, outcome.outcome_id)
-        if outcome.simulated is not simulated or outcome.decision_id not in ids or identity in seen:
-            continue
-        seen.add(identity)
-        found.setdefault(outcome.decision_id, defaultdict(list))[outcome.kind].append(outcome.value)
+    for outcome in distinct(outcomes, simulated):
+        if outcome.decision_id in ids:
+            found.setdefault(outcome.decision_id, defaultdict(list))[outcome.kind].append(outcome.value)
     return found
 
 

@@ -1,0 +1,1 @@
+"""What the arms of experiments did: units from the records, and the report on them."""
