@@ -84,6 +84,8 @@ class Rows(Struct, frozen=True, kw_only=True):
 def contrast(rows: Rows, alpha: float = ALPHA) -> Contrast | None:
     """The arm's mean outcome less the control's; None below `MIN_UNITS` users of either, or if none varies.
 
+    `alpha` is this comparison's part of `ALPHA`, where several are made; the p-value is raised as much.
+
     >>> dice = np.random.default_rng(7)
     >>> habit, treated = dice.normal(size=4000), dice.random(4000) < 0.5
     >>> found = contrast(Rows(
@@ -115,7 +117,7 @@ def contrast(rows: Rows, alpha: float = ALPHA) -> Contrast | None:
         difference=difference,
         low=difference - half,
         high=difference + half,
-        p=p_value(evidence(difference, error, n)),
+        p=min(1.0, p_value(evidence(difference, error, n)) * ALPHA / alpha),
         reduction=float(1 - (left**2).sum() / (plain**2).sum()),
         n=n,
     )

@@ -13,6 +13,7 @@ from streams.commands import (
     decisions,
     demo,
     evaluating,
+    experiments,
     explain,
     models,
     policy,
@@ -44,6 +45,7 @@ app.add_typer(policy.app, name="policy", rich_help_panel="Rules")
 app.add_typer(models.app, name="models", rich_help_panel="Models")
 app.add_typer(train.app, name="train", rich_help_panel="Models")
 app.add_typer(evaluating.app, name="evaluate", rich_help_panel="Models")
+app.add_typer(experiments.app, name="experiments", rich_help_panel="Checking")
 
 
 def main() -> None:

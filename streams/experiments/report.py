@@ -147,7 +147,7 @@ def report(trial: Trial, log: Log, plan: Plan, simulated: bool = False) -> Repor
 
 def _with_control(trial: Trial, wanted: str | None) -> tuple[Trial, str]:
     """The trial, with those held out as an arm where they are the control; and the control's name."""
-    if wanted == HELD_OUT and HELD_OUT not in trial.arms or (wanted is None and len(trial.arms) == 1):
+    if (wanted == HELD_OUT and HELD_OUT not in trial.arms) or (wanted is None and len(trial.arms) == 1):
         return against_holdout(trial), HELD_OUT
     if wanted is not None and wanted not in trial.arms:
         raise InputError(

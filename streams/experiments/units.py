@@ -188,7 +188,8 @@ def _chances(decision: Decision, policy: Policy) -> Iterator[tuple[str, Chance]]
 
     if policy.holdout and exposed:
         arm = HELD_OUT if held_out else _OTHERS
-        yield HOLDOUT, chance(arm, {HELD_OUT: policy.holdout, _OTHERS: 1 - policy.holdout})
+        shares = {HELD_OUT: policy.holdout, _OTHERS: 1 - policy.holdout}
+        yield HOLDOUT, chance(arm, shares)._replace(held_out=False)
     named = {experiment.name: experiment for experiment in policy.experiments}
     for one in ruling.assigned:
         if (experiment := named.get(one.experiment)) is not None:
@@ -268,8 +269,7 @@ def units(trial: Trial, told: Mapping[str, list[Told]], window_ms: int) -> Units
 
 
 def switched(trial: Trial) -> int:
-    """Users who met another arm after their first: the rules were changed, or they came to another context.
-    """
+    """Users who met another arm after their first: by other rules, or in another context."""
     if trial.per_decision:
         return 0
     first: dict[str, str] = {}

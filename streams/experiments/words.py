@@ -42,8 +42,8 @@ def verdict(
     if found.low > 0 and not open_ones:
         return f"{name} is better: {bounds}; safe to stop"
     if found.low > 0:
-        return f"{name} is better: {bounds}; whether {_and(open_ones)} stays within its margin is not certain
-        yet"
+        doubt = f"whether {_and(open_ones)} stay within the margin is not certain yet"
+        return f"{name} is better: {bounds}; {doubt}"
     return f"no difference seen yet between {name} and {control}: {bounds}; go on"
 
 

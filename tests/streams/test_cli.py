@@ -47,6 +47,8 @@ COMMANDS = (
     "policy preview",
     "train sentiment",
     "evaluate sentiment",
+    "experiments list",
+    "experiments report",
 )
 
 

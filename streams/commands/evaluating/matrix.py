@@ -14,28 +14,18 @@ from inference.registry import METRICS, promoted
 from inference.tritonserver import MODEL as SCRIPT_MODEL
 from operators.signals import NAMES
 from schemas.codec import parse
-from schemas.decision import Decision
-from schemas.errors import InputError, UnavailableError
 from schemas.events import Tick
-from schemas.outcome import UserOutcome
-from schemas.topics import DECISIONS, OUTCOMES, Topic
 from streams.batch import recompute
 from streams.commands.evaluating.picture import draw
-from streams.commands.output import AsJson, err, notice, out, print_json
-from streams.consumer import reading
+from streams.commands.output import AsJson, notice, out, print_json
+from streams.commands.records import Decisions, Outcomes, published, reported_outcomes
 from streams.datasets import read_events
-from streams.effects import Effects, Figure, Published
+from streams.effects import Effects, Figure
 from streams.matrix import Metric, lead_time, matrix
 from streams.risk.log import read_log
 from streams.risk.protocol import LEAD_H, Task
 from streams.risk.scoring import figures, score
 from streams.settings import load_settings
-
-
-class _Line(Decision, frozen=True, kw_only=True):
-    """A decision as `holdfast decisions --json` prints it."""
-
-    append_ms: int
 
 
 def all_figures(
@@ -47,14 +37,8 @@ def all_figures(
         ),
     ] = None,
     task: Annotated[Task, typer.Option("--task", help="Whom the churn model is judged on.")] = Task.BROAD,
-    decisions: Annotated[
-        Path | None,
-        typer.Option("--decisions", metavar="FILE", help="What `holdfast decisions --json` printed."),
-    ] = None,
-    outcomes: Annotated[
-        Path | None,
-        typer.Option("--outcomes", metavar="FILE", help="Outcomes, JSON lines as on their topic."),
-    ] = None,
+    decisions: Decisions = None,
+    outcomes: Outcomes = None,
     simulated: Annotated[
         bool,
         typer.Option("--simulated", help="Take the outcomes that a simulation made, in place of real ones."),
@@ -79,10 +63,10 @@ def all_figures(
     if ctx.invoked_subcommand is not None:
         return
     repository = load_settings().model_repository
-    published, reported = list(_published(decisions)), list(_outcomes(outcomes))
+    effects = Effects(published(decisions), reported_outcomes(outcomes), simulated)
     script = msgspec.json.decode((promoted(SCRIPT_MODEL, repository) / METRICS).read_bytes())
     rows = matrix(
-        Effects(published, reported, simulated),
+        effects,
         _risk(repository, log, task),
         script,
         _lead(log),
@@ -153,52 +137,3 @@ def _lead(log: Path | None) -> Figure:
     for _ in noted():
         pass  # the log's end must be known before it is recomputed
     return lead_time(recompute(read_events(log), max(last.values(), default=0)), last)
-
-
-def _published(path: Path | None) -> Iterator[Published]:
-    if path is not None:
-        for line in _lines(path, _Line):
-            yield Published(line, line.append_ms)
-        return
-    decoder = msgspec.json.Decoder(Decision)
-    for append_ms, value in _on_topic(DECISIONS):
-        yield Published(decoder.decode(value), append_ms)
-
-
-def _outcomes(path: Path | None) -> Iterator[UserOutcome]:
-    if path is not None:
-        yield from _lines(path, UserOutcome)
-        return
-    decoder = msgspec.json.Decoder(UserOutcome)
-    for _, value in _on_topic(OUTCOMES):
-        yield decoder.decode(value)
-
-
-def _on_topic(topic: Topic) -> Iterator[tuple[int, bytes]]:
-    """Append time (epoch ms) and value of each record; nothing where no stack runs, and a word of it."""
-    try:
-        with reading(load_settings().bootstrap_servers, topic) as reader:
-            for record in reader.present():
-                if record.value is not None:
-                    yield record.append_ms, record.value
-    except UnavailableError as error:
-        err.print(f"[dim]no {topic.name}: {error}[/]", soft_wrap=True)
-
-
-def _lines(path: Path, of: Any) -> Iterator[Any]:
-    """The records of a file of JSON lines.
-
-    Raises:
-        InputError: the file cannot be read, or a line is no such record.
-    """
-    decoder = msgspec.json.Decoder(of)
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    for number, line in enumerate(lines, 1):
-        try:
-            if line.strip():
-                yield decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"line {number} of {path}: {error}") from error
