@@ -10,9 +10,10 @@ from schemas.decision import Decision
 from schemas.risk import Assessment
 from schemas.topics import DECISIONS
 from schemas.vocabulary import Locale
-from streams.commands.output import AsJson, day, err, out, print_json
+from streams.commands.output import AsJson, day, epoch_ms, err, out, print_json
 from streams.consumer import Record, reading
 from streams.demo import crossed
+from streams.finding import finding
 from streams.settings import load_settings
 
 _decoder = msgspec.json.Decoder(Decision)
@@ -29,21 +30,30 @@ def decisions(
     user: Annotated[
         str | None, typer.Option("--user", metavar="TENANT/USER", help="Those of this user only.")
     ] = None,
+    tenant: Annotated[
+        str | None, typer.Option("--tenant", metavar="TENANT", help="Those of its users.")
+    ] = None,
+    since: Annotated[
+        int | None,
+        typer.Option("--since", parser=epoch_ms, metavar="TIME", help="Those published since then."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the decisions: every crossing of a tier or of the risk's threshold, what was sent or held it.
 
     Without --follow those that are on the topic now; with it those that come. With --json one object a line,
-    as on the topic, with `append_ms`, the broker's time of publication.
+    as on the topic, with `append_ms`, the broker's time of publication. With --since only the part of the
+    topic from that time on is read; together with --follow it goes on with those that come.
 
     Example: holdfast decisions --json | jq -r 'select(.outcome == "sent") | .script.text'
     Example: holdfast decisions --json | jq 'select(.cause == "risk") | .risk'
     Example: holdfast decisions --follow --user acme/u1
+    Example: holdfast decisions --since 2026-01-31T18:00 --tenant acme --json
     """
     shown = 0
     try:
-        for record in _records(follow, from_beginning or not follow):
-            if record.value is None or (user is not None and record.key != user.encode()):
+        for record in _records(follow, from_beginning or not follow, since):
+            if record.value is None or not _is_of(record.key, user, tenant):
                 continue
             shown += 1
             if as_json:
@@ -85,9 +95,20 @@ def _safe(text: str) -> str:
     return text.replace("[", r"\[")
 
 
-def _records(follow: bool, from_beginning: bool) -> Iterator[Record]:
-    with reading(load_settings().bootstrap_servers, DECISIONS, from_beginning) as reader:
-        if from_beginning:
-            yield from reader.present()
+def _is_of(key: bytes | None, user: str | None, tenant: str | None) -> bool:
+    """Whether a record's key is the user's and of the tenant, where they are asked for."""
+    is_tenant_s = tenant is None or (key or b"").startswith(f"{tenant}/".encode())
+    return is_tenant_s and (user is None or key == user.encode())
+
+
+def _records(follow: bool, from_beginning: bool, since_ms: int | None) -> Iterator[Record]:
+    servers = load_settings().bootstrap_servers
+    if since_ms is not None and not follow:
+        with finding(servers) as finder:
+            yield from finder.between(DECISIONS, since_ms)
+        return
+    with reading(servers, DECISIONS, from_beginning or since_ms is not None) as reader:
+        if from_beginning or since_ms is not None:
+            yield from (record for record in reader.present() if record.append_ms >= (since_ms or 0))
         while follow:
             yield from reader.poll()

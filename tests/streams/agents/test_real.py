@@ -4,9 +4,12 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 import pytest
@@ -45,6 +48,7 @@ pytestmark = pytest.mark.real
 PORTS = {"broker_port": 19492, "controller_port": 19493, "redis_port": 19479, "triton_grpc_port": 9}
 _WAIT_S = 60.0
 README = Path(__file__).parents[3] / "README.md"
+CONSUMING = Path(__file__).parents[3] / "docs" / "examples" / "consuming"
 
 
 class Servers:
@@ -186,6 +190,62 @@ def test_a_decision_is_explained_and_done_again_from_what_the_topics_have(
     )
     with pytest.raises(InputError, match="no decision 'unknown' of acme/told"):
         gather(servers.stack.settings, "unknown", "acme/told", "redis", int(time.time() * 1000))
+
+
+class _Hook(BaseHTTPRequestHandler):
+    """Refuses the user `refused` for good, and takes `hooked` at the second try."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        name = self.headers["webhook-id"]
+        decision = msgspec.json.decode(self.rfile.read(int(self.headers["content-length"])), type=Decision)
+        is_first = name == "hook-hooked" and name not in self.asked
+        self.asked.append(name)
+        self.send_response(400 if decision.user_id == "refused" else 503 if is_first else 204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_the_examples_of_consuming_relay_report_and_read_again(servers: Servers) -> None:
+    since_ms = int(time.time() * 1000)
+    for user in ("hooked", "refused"):
+        servers.send(CROSSINGS, f"acme/{user}".encode(), encode(crossing(f"hook-{user}", user)))
+    eventually(lambda: {"hook-hooked", "hook-refused"} <= set(ids(servers, INTERVENTIONS)))
+    hook = ThreadingHTTPServer(("127.0.0.1", 0), _Hook)
+    threading.Thread(target=hook.serve_forever, daemon=True).start()
+    env = os.environ | {
+        "HOLDFAST_BOOTSTRAP_SERVERS": servers.servers,
+        "WEBHOOK_URL": f"http://127.0.0.1:{hook.server_port}/",
+        "WEBHOOK_SECRET": "secret",
+    }
+    with subprocess.Popen(
+        [sys.executable, CONSUMING / "webhook.py"], env=env, stdout=subprocess.PIPE, text=True
+    ) as relay:
+        assert relay.stdout is not None
+        left, said = {"hook-hooked", "hook-refused"}, {}
+        while left:
+            name, _, what = relay.stdout.readline().partition(" ")
+            said[name] = what.strip()
+            left.discard(name)
+        relay.kill()
+    hook.shutdown()
+    assert (said["hook-hooked"], said["hook-refused"]) == ("delivered", "HTTP 400")
+    assert _Hook.asked.count("hook-hooked") == 2 and _Hook.asked.count("hook-refused") == 1
+
+    def run(name: str, *given: str) -> str:
+        command = [sys.executable, str(CONSUMING / name), *given]
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+
+    run("outcomes.py", "acme", "hooked", "hook-hooked", "clicked")
+    (outcome,) = (record for record in servers.records(OUTCOMES) if record.key == b"acme/hooked")
+    assert msgspec.json.decode(outcome.value, type=UserOutcome).kind is OutcomeKind.CLICKED
+    again = [
+        msgspec.json.decode(one, type=Decision).id for one in run("replay.py", str(since_ms)).splitlines()
+    ]
+    assert sorted(again) == ["hook-hooked", "hook-refused"]
 
 
 def test_redis_has_each_user_s_latest_decision(servers: Servers) -> None:

@@ -3,7 +3,7 @@
 from schemas.decision import Decision, Timing
 from schemas.risk import Assessment, Effect
 from schemas.vocabulary import Cause, HeldBy, Locale, Outcome, Strategy, Tier, Trigger
-from streams.commands.decisions import line
+from streams.commands.decisions import _is_of, line
 
 
 def decision(cause: Cause, from_tier: Tier, risk: Assessment | None = None) -> Decision:
@@ -43,3 +43,9 @@ def test_a_risk_has_its_probability_and_reasons() -> None:
     text = line(decision(Cause.RISK, Tier.HIGH, risk))
     assert "high, risk 0.63" in text and "→" not in text
     assert "support: Last active 12 days ago, Logged out" in text
+
+
+def test_filters_go_by_the_key() -> None:
+    assert _is_of(b"acme/u1", None, None) and _is_of(b"acme/u1", "acme/u1", "acme")
+    assert not _is_of(b"acme/u1", "acme/u2", None) and not _is_of(b"acme2/u1", None, "acme")
+    assert not _is_of(None, None, "acme")
