@@ -29,20 +29,20 @@ def verdict(
     one = next(one for one in comparisons if one.metric == goal)
     if one.found is None:
         told = f"too early to say of {name}: {one.missing}"
-        return f"{told}; but {_and(harmed)} is worse: stop" if harmed else told
+        return f"{told}; but it does harm, {_and(harmed)}: stop" if harmed else told
     found = one.found
     bounds = (
         f"{figure(found.difference, one)} {one.unit} of {goal}, "
         f"between {figure(found.low, one, found.low < 0)} and {figure(found.high, one, found.high < 0)}"
     )
     if harmed:
-        return f"{name} does harm: {_and(harmed)} is worse than with {control} ({bounds}); stop"
+        return f"{name} does harm, {_and(harmed)}: worse than with {control} ({bounds}); stop"
     if found.high < 0:
         return f"{name} is worse: {bounds}; safe to stop"
     if found.low > 0 and not open_ones:
         return f"{name} is better: {bounds}; safe to stop"
     if found.low > 0:
-        doubt = f"whether {_and(open_ones)} stay within the margin is not certain yet"
+        doubt = f"not certain yet to stay within the margin: {_and(open_ones)}"
         return f"{name} is better: {bounds}; {doubt}"
     return f"no difference seen yet between {name} and {control}: {bounds}; go on"
 

@@ -54,6 +54,20 @@ def test_who_looks_again_and_again_at_arms_that_are_alike_is_seldom_told_otherwi
         assert naive / RUNS > 2 * ALPHA
 
 
+def test_nor_is_who_looks_at_users_with_many_decisions_and_costly_outcomes() -> None:
+    dice = np.random.default_rng(12)
+    wrong = 0
+    for _ in range(RUNS):
+        user = dice.integers(800, size=max(LOOKS))
+        habit = dice.normal(size=800)[user]  # a user's decisions resemble each other
+        treated = dice.random(800)[user] < 0.5  # and all of them have one arm
+        worth = (dice.random(max(LOOKS)) < 0.2) * dice.lognormal(3 + 0.5 * habit)
+        every = rows(worth, treated, user=user, covariates=habit[:, None] + dice.normal(size=(max(LOOKS), 1)))
+        found = [one for many in LOOKS if (one := contrast(every.first(many))) is not None]
+        wrong += any(one.low > 0 or one.high < 0 for one in found)
+    assert wrong / RUNS <= ALPHA
+
+
 def test_an_effect_is_found_and_its_interval_holds_it() -> None:
     dice = np.random.default_rng(3)
     found = held = 0

@@ -8,6 +8,7 @@ import msgspec
 import typer
 from rich.table import Table
 
+from inference.experiments import Contrast
 from schemas.errors import InputError, UnavailableError
 from schemas.policy import RuleBook, Rules
 from streams.commands.experiments.picture import draw
@@ -194,6 +195,10 @@ def _show(one: Report) -> None:
     if any(arm.comparisons for arm in one.arms):
         out.print(_table(one))
     for arm in one.arms:
+        for row in arm.comparisons:
+            if row.missing:
+                out.print(f"[dim]no {row.metric} of {arm.name}: {row.missing}[/]", soft_wrap=True)
+    for arm in one.arms:
         if arm.verdict:
             out.print(f"[bold]{arm.verdict}[/]", soft_wrap=True)
     for note in one.notes:
@@ -218,25 +223,22 @@ def _table(one: Report) -> Table:
         "metric",
         one.control,
         "arm's",
-        "difference",
+        "less",
         "between",
         "p",
-        "by CUPED",
-        "",
+        "CUPED",
+        "margin",
         box=None,
         pad_edge=False,
     )
     for arm in one.arms:
         for row in arm.comparisons:
-            table.add_row(arm.name, row.metric, *_cells(row))
+            if row.found is not None:
+                table.add_row(arm.name, row.metric, *_cells(row, row.found))
     return table
 
 
-def _cells(row: Comparison) -> tuple[str, ...]:
-    found = row.found
-    if found is None:
-        return "–", "–", "–", "", "", "", f"[dim]{row.missing}[/]"
-    guard = "" if row.margin is None else f"{row.harm}: margin {figure(row.margin, row)}"
+def _cells(row: Comparison, found: Contrast) -> tuple[str, ...]:
     return (
         figure(found.control, row, sign=False),
         figure(found.arm, row, sign=False),
@@ -244,5 +246,5 @@ def _cells(row: Comparison) -> tuple[str, ...]:
         f"{figure(found.low, row)} … {figure(found.high, row)}",
         f"{found.p:.2g}",
         f"-{max(found.reduction, 0):.0%}",
-        guard,
+        "" if row.margin is None else f"{figure(row.margin, row)}: {row.harm}",
     )

@@ -85,3 +85,15 @@ def test_the_experiments_of_the_rules_are_listed(tmp_path: Path) -> None:
 def test_an_arm_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="acme/x has no arm c: it has a, b, and holdout"):
         run("report", *files(tmp_path), "--control", "c")
+
+
+def test_the_example_of_the_documentation_is_one(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "experiments.md").read_text()
+    (tmp_path / "rules.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
+    found = json.loads(run("list", "--rules", str(tmp_path / "rules.yaml"), "--json"))["experiments"]
+    assert [one["name"] for one in found] == ["offers", "silence"]
+    lines = [line.partition("#")[0].split() for line in text.splitlines()]
+    reports = [line[2:] for line in lines if line[:3] == ["holdfast", "experiments", "report"]]
+    assert len(reports) == 3
+    for one in reports:
+        run(*(str(tmp_path / "out") if word == "report" and at else word for at, word in enumerate(one)))
