@@ -164,7 +164,8 @@ class _Run:
         if self._failure is not None:
             raise self._failure
         assert self._drive.population is not None  # the run has ended
-        planned = {plan.user_id for plan in self._drive.population.plans}
+        plans = self._drive.population.plans
+        planned = {plan.user_id for plan in plans if self._drive.is_measured(plan.at)}
         book = read_rules(self._settings.bootstrap_servers)
         report = checked(_live(self._settings), book, planned)
         report.events, report.parameters = self._sender.sent, self._parameters
