@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import binomtest
 
 Statistic = Callable[[NDArray[np.float64]], float]
 """A figure of the rows, given a weight for each (all 1: the figure itself). NaN where a draw has none."""
@@ -46,3 +47,15 @@ def bootstrap(
         return float("nan"), float("nan")
     low, high = np.quantile(figures, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     return float(low), float(high)
+
+
+def wilson(hits: int, of: int) -> tuple[float, float]:
+    """Wilson's interval of 95 % for a share (Wilson, 1927); its bounds are NaN where there are no cases.
+
+    >>> tuple(round(bound, 3) for bound in wilson(0, 100))
+    (0.0, 0.037)
+    """
+    if not of:
+        return float("nan"), float("nan")
+    interval = binomtest(hits, of).proportion_ci(LEVEL, method="wilson")
+    return float(interval.low), float(interval.high)

@@ -9,6 +9,7 @@ import typer
 from schemas.errors import HoldfastError
 from streams.commands import (
     audit,
+    bandit,
     checking,
     decisions,
     demo,
@@ -16,6 +17,7 @@ from streams.commands import (
     experiments,
     explain,
     models,
+    outcomes,
     policy,
     sending,
     stack,
@@ -38,6 +40,8 @@ app.command(rich_help_panel="Events and decisions")(sending.send)
 app.command(rich_help_panel="Events and decisions")(decisions.decisions)
 app.command(rich_help_panel="Events and decisions")(explain.explain)
 app.command(rich_help_panel="Events and decisions")(audit.audit)
+app.add_typer(outcomes.app, name="outcomes", rich_help_panel="Outcomes")
+app.add_typer(bandit.app, name="bandit", rich_help_panel="Outcomes")
 app.command(rich_help_panel="Checking")(checking.recompute)
 app.command(rich_help_panel="Checking")(checking.verify)
 app.command(rich_help_panel="Trying out")(demo.demo)

@@ -1,0 +1,132 @@
+"""The bandit learns what is best, says how likely each arm was, and knows what new weights are worth."""
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference.bandit import Log, Weights, Worth, gain, learn, simulated
+
+TRUTH = {"critical": (0.05, 0.10, 0.25), "high": (0.30, 0.10, 0.05)}
+EVEN = dict.fromkeys(TRUTH, (0.4, 0.3, 0.3))
+NO_COSTS = [0.0, 0.0, 0.0]
+
+
+def worth_of(weights: Weights) -> float:
+    """The true value per decision, both contexts being as frequent."""
+    return float(np.mean([np.dot(weights[context], TRUTH[context]) for context in TRUTH]))
+
+
+def joined(logs: list[Log]) -> Log:
+    return Log(
+        **{name: np.concatenate([getattr(log, name) for log in logs]) for name in Log.__struct_fields__}
+    )
+
+
+def test_regret_dies_away_round_by_round() -> None:
+    weights: Weights = EVEN
+    logs: list[Log] = []
+    regret = []
+    best = worth_of({"critical": (0, 0, 1), "high": (1, 0, 0)})
+    for number in range(12):
+        regret.append(best - worth_of(weights))
+        logs.append(simulated(300, TRUTH, weights, seed=number))
+        weights = learn(joined(logs), sorted(TRUTH), NO_COSTS, worth=Worth(), floor=0.02)
+    assert regret[-1] < 0.15 * regret[0], "what is left is the floor's"
+    assert weights["critical"][2] > 0.9 and weights["high"][0] > 0.9
+
+
+def test_arms_that_are_equal_go_on_being_tried() -> None:
+    log = simulated(600, {"high": (0.2, 0.2)}, {"high": (0.5, 0.5)}, seed=3)
+    weights = learn(log, ["high"], [0.0, 0.0], worth=Worth(), floor=0.05)["high"]
+    assert min(weights) > 0.05
+
+
+@given(
+    rows=st.integers(1, 60),
+    floor=st.sampled_from([0.01, 0.1, 1 / 3]),
+    seed=st.integers(0, 5),
+)
+def test_weights_are_propensities_and_one_seed_gives_one_result(rows: int, floor: float, seed: int) -> None:
+    log = simulated(rows, TRUTH, EVEN, seed=seed)
+    weights = learn(log, sorted(TRUTH), NO_COSTS, worth=Worth(), floor=floor, seed=seed)
+    again = learn(log, sorted(TRUTH), NO_COSTS, worth=Worth(), floor=floor, seed=seed)
+    assert weights == again
+    for shares in weights.values():
+        assert abs(sum(shares) - 1) < 1e-9
+        assert min(shares) >= floor - 1e-3
+
+
+def test_a_complaint_outweighs_answers() -> None:
+    log = simulated(1_000, {"high": (0.2, 0.3)}, {"high": (0.5, 0.5)}, seed=1)
+    annoyed = msgspec.structs.replace(log, complained=(log.arm == 1) & (np.arange(1_000) % 10 == 0))
+    assert learn(log, ["high"], [0.0, 0.0], worth=Worth(), floor=0.05)["high"][1] > 0.9
+    assert learn(annoyed, ["high"], [0.0, 0.0], worth=Worth(), floor=0.05)["high"][0] > 0.9
+
+
+def test_an_arm_must_be_worth_what_it_costs() -> None:
+    log = simulated(2_000, {"high": (0.2, 0.3)}, {"high": (0.5, 0.5)}, seed=1)
+    assert learn(log, ["high"], [0.0, 0.2], worth=Worth(), floor=0.05)["high"][0] > 0.9
+
+
+def test_an_arm_that_is_not_allowed_has_the_floor() -> None:
+    log = simulated(1_000, TRUTH, EVEN, seed=1)
+    allowed = {"critical": (True, True, False)}
+    weights = learn(log, sorted(TRUTH), NO_COSTS, worth=Worth(), floor=0.05, allowed=allowed)
+    assert weights["critical"][2] == 0.05
+    assert weights["high"] == learn(log, ["critical", "high"], NO_COSTS, worth=Worth(), floor=0.05)["high"]
+
+
+def test_unequal_propensities_within_a_context_do_not_mislead() -> None:
+    """Users of one plan answer more, and had the worse arm more often: plain shares would prefer that arm."""
+    dice = np.random.default_rng(5)
+    rows = 8_000
+    eager = dice.random(rows) < 0.5
+    propensity_of_1 = np.where(eager, 0.9, 0.1)
+    arm = (dice.random(rows) < propensity_of_1).astype(np.int64)
+    log = msgspec.structs.replace(
+        simulated(rows, {"high": (0.1, 0.1)}, {"high": (0.5, 0.5)}, seed=5),
+        arm=arm,
+        propensity=np.where(arm == 1, propensity_of_1, 1 - propensity_of_1),
+        answered=dice.random(rows) < 0.1 + 0.4 * eager + 0.1 * (arm == 0),
+    )
+    assert log.answered[arm == 1].mean() > log.answered[arm == 0].mean()
+    weights = learn(log, ["high"], [0.0, 0.0], worth=Worth(), floor=0.05)["high"]
+    assert weights[0] > 0.9
+
+
+@pytest.mark.parametrize("estimator", ["dr", "ips", "snips"])
+def test_the_gain_is_estimated_without_bias(estimator: str) -> None:
+    logging = {"critical": (0.7, 0.2, 0.1), "high": (0.2, 0.3, 0.5)}
+    target = {"critical": (0.1, 0.1, 0.8), "high": (0.8, 0.1, 0.1)}
+    truth = worth_of(target) - worth_of(logging)
+    estimates = [
+        getattr(gain(simulated(800, TRUTH, logging, seed=seed), logging, target, Worth()), estimator)
+        for seed in range(40)
+    ]
+    error = np.std(estimates) / np.sqrt(len(estimates))
+    assert abs(np.mean(estimates) - truth) < 3 * error
+    assert truth > 0.1
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
+    target = {"critical": (0.0, 0.0, 1.0), "high": (1.0, 0.0, 0.0)}
+    truth = worth_of(target) - worth_of(EVEN)
+    found = [gain(simulated(600, TRUTH, EVEN, seed=seed), EVEN, target, Worth()) for seed in range(40)]
+    assert sum(one.ci[0] < truth < one.ci[1] for one in found) >= 34
+
+
+def test_what_was_learned_of_noise_is_worth_nothing_on_other_users() -> None:
+    truth = {"high": (0.2, 0.2, 0.2)}
+    even = {"high": (0.4, 0.3, 0.3)}
+
+    def learned(log: Log) -> Weights:
+        return learn(log, ["high"], NO_COSTS, worth=Worth(), floor=0.02)
+
+    gains = []
+    for seed in range(20):
+        log = simulated(400, truth, even, seed=seed)
+        gains.append(gain(log, even, learned(log), Worth(), learned=learned))
+    assert abs(np.mean([one.dr for one in gains])) < 0.01
+    assert sum(one.ci[0] > 0 for one in gains) <= 2

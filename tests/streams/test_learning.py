@@ -1,0 +1,191 @@
+"""From decisions and outcomes to weights that are published, or refused with the reason."""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+import pytest
+
+from inference.bandit import Worth
+from schemas.decision import Assignment, Decision
+from schemas.errors import InputError
+from schemas.feedback import Feedback, about, join
+from schemas.outcome import OutcomeKind, UserOutcome
+from schemas.policy import Arm, Experiment, Policy, Rules, Treatment
+from schemas.vocabulary import HeldBy, Outcome, Tier
+from streams.learning import LEAST, Order, logged, propose, revised
+from streams.reporting import report
+from tests.streams.agents.test_outcomes import AT, DECISION, RULING
+
+DAY_MS = 86_400_000
+ARMS = (
+    Arm(name="none", weight=0.5, treatment=Treatment(offer="")),
+    Arm(name="gift", weight=0.5, treatment=Treatment(offer="gift")),
+)
+EXPERIMENT = Experiment(name="offers", per_decision=True, arms=ARMS)
+RULES = Rules(version="v1", since=5, default=Policy(holdout=0.1, experiments=(EXPERIMENT,)))
+ORDER = Order(tenant="acme", experiment="offers", worth=Worth(offer=0.02))
+World = tuple[list[Decision], list[Feedback]]
+
+
+def decided(number: int, arm: str, tier: Tier = Tier.HIGH, **changes: object) -> Decision:
+    ruling = msgspec.structs.replace(
+        RULING,
+        standing=msgspec.structs.replace(RULING.standing, at=AT + number),
+        assigned=(Assignment(experiment="offers", arm=arm, propensity=0.5),),
+    )
+    one = msgspec.structs.replace(
+        DECISION, id=f"d{number}", user_id=f"u{number}", to_tier=tier, ruling=ruling
+    )
+    return msgspec.structs.replace(one, **changes)
+
+
+def came(of: Decision, kind: OutcomeKind, days: float = 1.0, simulated: bool = False) -> Feedback:
+    outcome = UserOutcome(
+        outcome_id=f"{of.id}-{kind}",
+        decision_id=of.id,
+        tenant=of.tenant,
+        user_id=of.user_id,
+        kind=kind,
+        ts=AT + int(days * DAY_MS),
+        simulated=simulated,
+    )
+    return join(outcome, about(of))
+
+
+def world(size: int, answers: dict[Tier, Sequence[float]], seed: int = 1, simulated: bool = False) -> World:
+    """Decisions of which `answers` gives, by tier, the share that is answered without and with the gift."""
+    dice = np.random.default_rng(seed)
+    decisions, feedback = [], []
+    for number in range(size):
+        arm, tier = int(dice.integers(2)), list(answers)[int(dice.integers(len(answers)))]
+        decision = decided(number, ARMS[arm].name, tier)
+        decisions.append(decision)
+        if dice.random() < answers[tier][arm]:
+            feedback.append(came(decision, OutcomeKind.REPLIED, simulated=simulated))
+    late = decided(size, "none")  # long after the others, so that their windows are over
+    return [*decisions, msgspec.structs.replace(late, at=AT, ruling=_at(late, AT + 30 * DAY_MS))], feedback
+
+
+def _at(decision: Decision, at: int) -> object:
+    assert decision.ruling is not None
+    standing = msgspec.structs.replace(decision.ruling.standing, at=at)
+    return msgspec.structs.replace(decision.ruling, standing=standing)
+
+
+def test_weights_go_where_the_offer_works_and_only_there() -> None:
+    answers = {Tier.HIGH: (0.1, 0.3), Tier.MEDIUM: (0.2, 0.2)}
+    found = propose(*world(3_000, answers), RULES, ORDER)
+    assert found.refused == "" and found.gain is not None
+    assert found.after["high"] == (0.05, 0.95)
+    assert found.after["medium"][1] == 0.05, "nothing is certain there, so the gift has the floor"
+    certain = {one.context: one.effect.is_certain for one in found.uplift}
+    assert certain == {"high": True, "medium": False}
+    assert found.gain.ci[0] > 0
+    assert found == propose(*world(3_000, answers), RULES, ORDER), "one seed gives one result"
+
+
+def test_the_next_version_changes_the_weights_of_one_tenant_and_nothing_else() -> None:
+    after = revised(RULES, ORDER, {"high": (0.05, 0.95)}, 900)
+    assert (after.version, after.since) == ("bandit-900", 900)
+    assert after.of("globex") == RULES.default
+    (experiment,) = after.of("acme").experiments
+    assert experiment.weights(Tier.HIGH, "pro") == (0.05, 0.95)
+    assert experiment.weights(Tier.LOW, "pro") == (0.5, 0.5)
+    assert after.of("acme").holdout == 0.1
+    with pytest.raises(InputError, match="later --since"):
+        revised(RULES, ORDER, {}, 5)
+
+
+def test_thin_data_is_refused() -> None:
+    found = propose(*world(LEAST // 2, {Tier.HIGH: (0.1, 0.9)}), RULES, ORDER)
+    assert f"{LEAST} are needed" in found.refused and found.after == {}
+
+
+def test_a_gain_that_is_not_certain_is_refused() -> None:
+    found = propose(*world(600, {Tier.HIGH: (0.2, 0.2)}), RULES, ORDER)
+    assert "the gain may be as low as" in found.refused and found.gain is not None
+
+
+def test_weights_worse_than_those_that_hold_are_refused() -> None:
+    best = msgspec.structs.replace(EXPERIMENT, by_context={"high": (0.0, 1.0)})
+    rules = msgspec.structs.replace(RULES, default=Policy(experiments=(best,)))
+    found = propose(*world(3_000, {Tier.HIGH: (0.1, 0.3)}), rules, ORDER)
+    assert found.refused and found.gain is not None and found.gain.dr < 0
+
+
+def test_a_gain_within_the_margin_is_refused() -> None:
+    order = msgspec.structs.replace(ORDER, margin=0.5)
+    found = propose(*world(3_000, {Tier.HIGH: (0.1, 0.3)}), RULES, order)
+    assert "is to be above 0.5" in found.refused
+
+
+def test_real_and_simulated_outcomes_are_never_put_together() -> None:
+    decisions, feedback = world(2_000, {Tier.HIGH: (0.1, 0.4)}, simulated=True)
+    assert "no real outcome has been reported" in propose(decisions, feedback, RULES, ORDER).refused
+    simulated = propose(decisions, feedback, RULES, msgspec.structs.replace(ORDER, simulated=True))
+    assert simulated.refused == "" and simulated.simulated
+
+
+def test_a_row_is_a_decision_that_chance_had_a_part_in_and_whose_window_is_over() -> None:
+    kept, held, capped, other = (decided(number, "gift") for number in range(4))
+    assert capped.ruling is not None and held.ruling is not None
+    held = msgspec.structs.replace(held, outcome=Outcome.HELD, held_by=HeldBy.GUARD)
+    capped = msgspec.structs.replace(
+        capped, ruling=msgspec.structs.replace(capped.ruling, held_by=HeldBy.FREQUENCY_CAP)
+    )
+    other = msgspec.structs.replace(other, tenant="globex")
+    young = msgspec.structs.replace(kept, id="young", ruling=_at(kept, AT + 30 * DAY_MS))
+    feedback = [
+        came(kept, OutcomeKind.COMPLAINT),
+        came(kept, OutcomeKind.COMPLAINT),
+        came(kept, OutcomeKind.CONVERTED, days=8),
+        came(held, OutcomeKind.CHURNED),
+    ]
+    log = logged([kept, kept, held, capped, other, young], feedback, EXPERIMENT, ORDER)
+    assert log.unit.tolist() == ["acme/u0", "acme/u1"]
+    assert (log.complained.tolist(), log.answered.tolist()) == ([True, False], [False, False])
+    assert (log.left.tolist(), log.cost.tolist()) == ([False, True], [0.02, 0.02])
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"experiment": "colours"}, "has no experiment colours; it has offers"),
+        ({"floor": 0.6}, "the floor is 0.6"),
+    ],
+)
+def test_an_order_that_cannot_be_met_says_why(change: dict[str, object], problem: str) -> None:
+    with pytest.raises(InputError, match=problem):
+        propose([], [], RULES, msgspec.structs.replace(ORDER, **change))
+
+
+def test_an_experiment_that_gives_arms_to_users_is_left_alone() -> None:
+    per_user = msgspec.structs.replace(EXPERIMENT, per_decision=False)
+    rules = msgspec.structs.replace(RULES, default=Policy(experiments=(per_user,)))
+    with pytest.raises(InputError, match="set per_decision"):
+        propose([], [], rules, ORDER)
+
+
+def test_the_report_tells_each_group_against_those_held_out_at_its_tier() -> None:
+    sent = [decided(number, "gift") for number in range(10)]
+    out = [
+        decided(20 + number, "gift", outcome=Outcome.HELD, held_by=HeldBy.HOLDOUT, script=None, reason=None)
+        for number in range(10)
+    ]
+    other = [decided(40, "none", tier=Tier.LOW)]
+    feedback = [came(one, OutcomeKind.CONVERTED) for one in (*sent[:5], out[0])]
+    feedback += [came(sent[0], OutcomeKind.COMPLAINT), came(other[0], OutcomeKind.REPLIED, simulated=True)]
+    (group,) = report([*sent, *out, *other], feedback, simulated=False)
+    assert (group.tier, group.reason, group.arm, group.model) == (
+        Tier.HIGH,
+        "login_drop",
+        "offers:gift",
+        "holdfast-nano 3",
+    )
+    assert (group.sent, group.held_out, group.uplift) == (10, 10, pytest.approx(0.4))
+    assert (group.conversion.value, group.complaint.value) == (0.5, 0.1)
+    assert group.uplift_ci is not None and group.uplift_ci[0] < 0.4 < group.uplift_ci[1]
+    simulated, unanswered = report([*sent, *out, *other], feedback, simulated=True)
+    assert (simulated.tier, simulated.response.value, simulated.uplift) == (Tier.LOW, 1.0, None)
+    assert (unanswered.sent, unanswered.conversion.value) == (5, 0.0), "the others' outcomes were real"
