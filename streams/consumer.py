@@ -57,9 +57,9 @@ class Reader:
         while any(self._consumer.position(place) < end for place, end in ends.items()):
             yield from self.poll()
 
-    def ends(self) -> dict[TopicPartition, int]:
-        """The offset at which each partition ends."""
-        ends: dict[TopicPartition, int] = self._consumer.end_offsets(self._places)
+    def ends(self, within_ms: int | None = None) -> dict[TopicPartition, int]:
+        """The offset at which each partition ends; the broker has `within_ms` to say so, or 30 s."""
+        ends: dict[TopicPartition, int] = self._consumer.end_offsets(self._places, within_ms)
         return ends
 
     def size(self) -> int:

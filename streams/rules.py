@@ -26,14 +26,17 @@ from streams.consumer import Reader, Record, reading
 LEAD_MS = 5_000
 """How far ahead of its sending a version begins to hold, unless somebody says when.
 
-All copies must know it by then. The broker hands it to those that are connected at once; one that has just
-lost its connection finds out within `_ASK_S`, waits `_RETRY_S`, and reads the topic. Decisions come the
-watermark's bound (1 s) after their event time, which is left as a reserve for clocks that disagree.
+All copies must know it by then. The broker hands it to those that are connected at once. One whose broker was
+away is connected again within 4 s of its return: it asks for the topic's end and gives up after `_ASK_S`,
+waits `_RETRY_S`, and reads the topic. Decisions come the watermark's bound (1 s) after their event time,
+which is left as a reserve for clocks that disagree.
 """
 
 _WAIT_MS = 500
 _ASK_S = 2.0
-"""A broker that is away shows in no poll, so it is asked for the topic's end as often as this."""
+"""A broker that is away shows in no poll, so it is asked for the topic's end as often as this, and has as
+long to answer.
+"""
 _RETRY_S = 1.0
 _SILENT_S = 30.0
 _PUBLISH_S = 30.0
@@ -126,6 +129,7 @@ class Following:
                     while not self._closed.is_set():
                         self._copy.take(reader.poll(_WAIT_MS))
                         if self.silent_s >= _ASK_S:
+                            reader.ends(within_ms=round(_ASK_S * 1000))
                             self._read(reader)
             except HoldfastError as error:
                 logger.warning("the rules are those of before: %s", error)

@@ -54,6 +54,9 @@ class _Reader:
         self._broker._ask()
         yield from self.poll(0)
 
+    def ends(self, within_ms: int) -> None:
+        self._broker._ask()
+
     def poll(self, wait_ms: int) -> list[Record]:
         """A broker that is away shows in no poll, as with the real client."""
         time.sleep(wait_ms / 1000)
