@@ -36,21 +36,27 @@ def day_of(at_ms: int, where: ZoneInfo) -> date:
     return datetime.fromtimestamp(at_ms / 1000, where).date()
 
 
-def midnight_ms(day: date, where: ZoneInfo) -> int:
-    """When `day` begins for the user.
+def midnight_ms(day: date, where: ZoneInfo, after_ms: int = -1) -> int:
+    """When `day` begins for the user; for the second time, where `after_ms` lies between the two.
+
+    That is so where the clock is put back from just after midnight to just before.
 
     >>> berlin = zone("Europe/Berlin")
     >>> nights = [midnight_ms(date(2024, month, day), berlin) for month, day in ((3, 30), (3, 31), (4, 1))]
     >>> [(after - before) // 3_600_000 for before, after in zip(nights, nights[1:])]
     [24, 23]
     """
-    return round(datetime.combine(day, time(), where).timestamp() * 1000)
+    first = datetime.combine(day, time(), where)
+    ms = round(first.timestamp() * 1000)
+    return ms if ms > after_ms else round(first.replace(fold=1).timestamp() * 1000)
 
 
 def capped_until(at_ms: int, cap: Cap, sent_ms: Iterable[int], where: ZoneInfo) -> int | None:
     """The first midnight after `at_ms` at which `cap` allows a script again; `at_ms` where it does so now.
 
-    `sent_ms` are the times of scripts that were sent. None where the cap allows none ever.
+    `sent_ms` are the times of scripts that were sent. One that the user's clock shows on a later day than
+    now (it was put back, or the script was that of a risk a moment ahead) counts as well. None where the cap
+    allows none ever.
 
     >>> cap, noon = Cap(scripts=1, days=2), 12 * 3_600_000
     >>> capped_until(noon, cap, [], zone("UTC")) == noon
@@ -60,14 +66,11 @@ def capped_until(at_ms: int, cap: Cap, sent_ms: Iterable[int], where: ZoneInfo) 
     """
     if not cap.scripts:
         return None
-    days = [day_of(sent, where) for sent in sent_ms]
-    today = day_of(at_ms, where)
-    for ahead in range(cap.days + 1):
-        day = today + timedelta(days=ahead)
-        oldest = day - timedelta(days=cap.days - 1)
-        if sum(sent >= oldest for sent in days) < cap.scripts:
-            return midnight_ms(day, where) if ahead else at_ms
-    raise AssertionError("a cap counts no script for longer than its days")
+    days = sorted(day_of(sent, where) for sent in sent_ms)
+    if len(days) < cap.scripts:
+        return at_ms
+    free = days[-cap.scripts] + timedelta(days=cap.days)
+    return at_ms if free <= day_of(at_ms, where) else midnight_ms(free, where, at_ms)
 
 
 def is_quiet(at_ms: int, quiet: QuietHours, where: ZoneInfo) -> bool:

@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from schemas.decision import Assignment
+from schemas.decision import AGAIN, Assignment
 from schemas.policy import AS_EVER, Arm, Experiment, Policy, Treatment
 from schemas.vocabulary import Tier
 
@@ -41,7 +41,8 @@ def assign(
 ) -> tuple[tuple[Assignment, ...], Treatment]:
     """The arms of the user `key` at the crossing `decision_id` to `tier`, and what they change, all together.
 
-    Where two layers would change the same, the experiment that is named later does.
+    Where two layers would change the same, the experiment that is named later does. A crossing that is put
+    off keeps its arms.
 
     >>> arms = (Arm(name="none", weight=0.5, treatment=Treatment(offer="")), Arm(name="as_ever", weight=0.5))
     >>> policy = Policy(experiments=(Experiment(name="offers", arms=arms),))
@@ -56,7 +57,8 @@ def assign(
             continue
         if not experiment.begin <= place(f"layer {experiment.layer}", key) < experiment.end:
             continue
-        arm, propensity = _arm(experiment, decision_id if experiment.per_decision else key, tier, plan)
+        unit = decision_id.partition(AGAIN)[0] if experiment.per_decision else key
+        arm, propensity = _arm(experiment, unit, tier, plan)
         assigned.append(Assignment(experiment=experiment.name, arm=arm.name, propensity=propensity))
         changed = _both(changed, arm.treatment)
     return tuple(assigned), changed

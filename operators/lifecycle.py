@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from operators.forecast import percent_at
-from operators.policy import put_off, rule
+from operators.policy import SENT_MS, put_off, rule
 from operators.tier import activity, next_tier, tier_of, usual_hours
 from operators.userstate import (
     UserState,
@@ -198,7 +198,7 @@ class Lifecycle(Struct, frozen=True):
             consent=account is None or account.consent,
             plan="free" if account is None else account.plan,
             time_zone=None if account is None else account.time_zone,
-            sent=state.sent,
+            sent=tuple(sent for sent in state.sent if sent > at_ms - SENT_MS),
             rose_at=state.rose_at,
             in_replay=at_ms <= state.history_until and not state.compose,
             cared_for=self.care_on_rise and crossing.to_tier is Tier.VERY_LOW,
@@ -213,7 +213,7 @@ class Lifecycle(Struct, frozen=True):
         ruling = crossing.ruling
         assert ruling is not None  # the callers have just asked the rules
         at_ms = ruling.standing.at
-        if crossing.cause is Cause.RISE:
+        if crossing.cause is Cause.RISE and at_ms == crossing.at:  # put off, it is no second rise
             state = msgspec.structs.replace(state, rose_at=at_ms)
         if ruling.is_counted:
             state = with_sent(state, at_ms)

@@ -77,11 +77,14 @@ def with_sent(state: UserState, at_ms: int) -> UserState:
 
 
 def with_replay(state: UserState, replay: Replay | None) -> UserState:
-    """The state when a record of `replay`, if it is one, has come."""
-    if replay is None or (replay.until <= state.history_until and replay.compose == state.compose):
+    """The state when a record of `replay`, if it is one, has come.
+
+    Of several replays the one that ends last counts, and of two that end alike the one that sends nothing: in
+    whichever order their records come.
+    """
+    if replay is None or (replay.until, not replay.compose) <= (state.history_until, not state.compose):
         return state
-    until = max(replay.until, state.history_until)
-    return msgspec.structs.replace(state, history_until=until, compose=replay.compose)
+    return msgspec.structs.replace(state, history_until=replay.until, compose=replay.compose)
 
 
 def marked(state: UserState, pane: int, settled: int) -> UserState:

@@ -2,18 +2,20 @@
 
 This is what the stream is checked against, so it shares none of its code: no window of bits, no
 forecast, no timers. It lays out all panes of a user and evaluates every boundary, one after the other,
-by the definitions in docs/semantics.md. Only the vocabulary is common: parsing an event, and a decision's id.
+by the definitions in docs/semantics.md; `streams.batch_rules` does the same with the rules. Only the
+vocabulary is common: parsing an event, and a decision's id.
 
 Crossings of the risk's threshold are not among its decisions: they depend on a model, and on what Redis
-held at the moment.
+held at the moment. Those that caps count can be given.
 
 It takes every event as being in time. An event that came to the stream after the boundary of its pane
 had been evaluated there may therefore lead to other decisions here.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import md5
+from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -21,10 +23,13 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from schemas.codec import accept, parse
-from schemas.decision import decision_id
+from schemas.decision import Crossing, Ruling, decision_id
 from schemas.errors import RejectedEvent
-from schemas.events import Event, Login, Replay, Tick, Usage
+from schemas.events import Account, Event, Login, Replay, Tick, Usage
+from schemas.policy import RuleBook
 from schemas.vocabulary import TIERS, Cause, HeldBy, Outcome, Tier
+from streams import batch_rules
+from streams.tenants import Tenants
 
 PANE_MS = 3_600_000
 PHASE_STEP_MS = 878
@@ -55,6 +60,12 @@ class ExpectedDecision(Struct, frozen=True, kw_only=True):
     usual: float
     outcome: Outcome
     held_by: HeldBy | None
+    ruling: Ruling
+
+    @property
+    def decided_at(self) -> int:
+        """When (epoch ms, event time) it is decided: at its boundary, or when what put it off ends."""
+        return self.ruling.standing.at
 
 
 class Rejection(Struct, frozen=True, kw_only=True):
@@ -69,8 +80,8 @@ class Rejection(Struct, frozen=True, kw_only=True):
 class Batch(Struct, frozen=True, kw_only=True):
     """The whole answer as of `until_ms`.
 
-    `decisions` are in the order of (`at`, `id`). `sequences` holds, by `tenant/user_id`, the events of
-    (`until_ms` - 30 days, `until_ms`], oldest first and without their replay marks; users with none are
+    `decisions` are in the order of (`decided_at`, `id`). `sequences` holds, by `tenant/user_id`, the events
+    of (`until_ms` - 30 days, `until_ms`], oldest first and without their replay marks; users with none are
     left out.
     `tiers` is the tier of each user who has one at `until_ms`.
     """
@@ -85,13 +96,21 @@ class Batch(Struct, frozen=True, kw_only=True):
 
 
 def recompute(
-    events: Iterable[bytes], until_ms: int, *, replay: Replay | None = None, append_ms: int | None = None
+    events: Iterable[bytes],
+    until_ms: int,
+    *,
+    replay: Replay | None = None,
+    append_ms: int | None = None,
+    book: RuleBook | None = None,
+    tenants: Tenants | None = None,
+    counted: Mapping[str, Sequence[int]] | None = None,
 ) -> Batch:
-    """Every decision with a boundary up to `until_ms` (epoch ms) that `events` (JSON) lead to.
+    """Every decision that is made up to `until_ms` (epoch ms) and that `events` (JSON) lead to.
 
     `replay` is the mark that all events are sent with; without it each keeps its own. `append_ms`
     (epoch ms) is when the broker gets them: time bounds are checked against it, save in a replay. Events
-    after `until_ms` and ticks are read and do not count.
+    after `until_ms` and ticks are read and do not count. `book` holds the rules, `tenants` says who has a
+    care script sent. `counted` are, by user, the times (epoch ms) of risk crossings that caps count.
 
     >>> from schemas.codec import encode
     >>> who = {"tenant": "acme", "user_id": "u1", "feature": "export"}
@@ -109,14 +128,23 @@ def recompute(
     for key, panes in intake.panes.items():
         phase = phase_ms(key)
         last_pane = pane_of(until_ms, phase) - 1  # the last whose boundary is not after until_ms
-        for life in _lives(np.array(sorted(panes), dtype=np.int64)):
-            walked = _Life(life, last_pane)
-            decisions += walked.decisions(key, phase, intake.marks.get(key))
-            if walked.tier is not None:
-                tiers[key] = walked.tier
+        walked = [_Life(life, last_pane) for life in _lives(np.array(sorted(panes), dtype=np.int64))]
+        life = batch_rules.Life(
+            key=key,
+            phase_ms=phase,
+            crossings=[crossing for one in walked for crossing in one.crossings(key, phase)],
+            tiers=[since for one in walked for since in one.tiers(phase)],
+            accounts=intake.accounts[key],
+            replay=intake.marks.get(key),
+            counted=(counted or {}).get(key, ()),
+            care_on_rise=tenants is not None and tenants.of(key.partition("/")[0]).care_on_rise,
+        )
+        decisions += map(_expected, batch_rules.decide(life, book or RuleBook(), until_ms))
+        if walked[-1].tier is not None:
+            tiers[key] = walked[-1].tier
     return Batch(
         until_ms=until_ms,
-        decisions=tuple(sorted(decisions, key=lambda decision: (decision.at, decision.id))),
+        decisions=tuple(sorted(decisions, key=lambda decision: (decision.decided_at, decision.id))),
         sequences={
             key: tuple(sorted(of_user, key=lambda event: (event.ts, event.event_id)))
             for key, of_user in intake.sequences.items()
@@ -155,6 +183,7 @@ class _Intake:
         self._accepted_ms: dict[tuple[str, str], int] = {}
         self.panes: dict[str, set[int]] = defaultdict(set)
         self.sequences: dict[str, list[Event]] = defaultdict(list)
+        self.accounts: dict[str, list[Account]] = defaultdict(list)
         self.marks: dict[str, Replay] = {}
         self.rejected: list[Rejection] = []
         self.accepted = self.duplicates = 0
@@ -170,16 +199,21 @@ class _Intake:
             refusal = Rejection(number=number, field=error.field, reason=error.reason, value=value)
             self.rejected.append(refusal)
             return
+        key = event.key
+        # Of a copy this changes nothing, and what only has the id of another event is one of its own.
+        if isinstance(event, Login | Usage):
+            self.panes[key].add(pane_of(event.ts, phase_ms(key)))
+        if isinstance(event, Account):
+            self.accounts[key].append(event)
         if self._is_duplicate(event):
             self.duplicates += 1
             return
         self.accepted += 1
-        key = event.key
         mark = self._replay or event.replay
-        if mark is not None and (key not in self.marks or self.marks[key].until <= mark.until):
-            self.marks[key] = mark
-        if isinstance(event, Login | Usage):
-            self.panes[key].add(pane_of(event.ts, phase_ms(key)))
+        if mark is not None:
+            # The one that reaches furthest; of two, the one that sends nothing.
+            marks = [mark, self.marks.get(key, mark)]
+            self.marks[key] = max(marks, key=lambda one: (one.until, not one.compose))
         if event.ts > self._until_ms - SEQUENCE_MS:
             self.sequences[key].append(msgspec.structs.replace(event, replay=None))
 
@@ -209,7 +243,9 @@ class _Life:
         end = min(int(panes[-1]) + WINDOW_PANES - 1, last_pane)
         self.tier: Tier | None = None
         """The tier at `last_pane`; none during onboarding, or when forgotten by then."""
-        self._changes: list[tuple[int, Tier, Tier]] = []
+        self._ranks: list[tuple[int, int]] = []
+        """At which evaluation the tier, as its rank, became which: the first one sets it silently."""
+        self._forgotten = int(panes[-1]) + WINDOW_PANES
         panes_seen = max(0, end - self._first + 1)
         active = np.zeros(panes_seen, dtype=np.int64)
         active[panes[panes <= end] - self._first] = 1
@@ -237,42 +273,66 @@ class _Life:
         not_left = sum(
             (activity < 95, activity < 65, activity < 35, activity < 15), np.zeros(len(activity), int)
         )
-        rank = int(of_table[0])  # the first evaluation sets it silently
+        rank = int(of_table[0])
+        self._ranks.append((0, rank))
         # Where neither differs from the boundary before, the tier stays what it became there.
         differs = (np.diff(of_table) != 0) | (np.diff(not_left) != 0)
         for i in (np.flatnonzero(differs) + 1).tolist():
             now = max(int(of_table[i]), min(rank, int(not_left[i])))
             if now != rank:
-                self._changes.append((i, TIERS[rank], TIERS[now]))
+                self._ranks.append((i, now))
             rank = now
         self.tier = None if forgotten else TIERS[rank]
 
-    def decisions(self, key: str, phase: int, mark: Replay | None) -> Iterator[ExpectedDecision]:
-        """A decision for each change of the tier."""
+    def tiers(self, phase: int) -> Iterator[tuple[int, Tier | None]]:
+        """When (epoch ms) the tier became which."""
+        if not self._ranks:
+            return
+        for i, rank in self._ranks:
+            yield self._at(i, phase), TIERS[rank]
+        yield boundary_ms(self._forgotten, phase), None
+
+    def crossings(self, key: str, phase: int) -> Iterator[Crossing]:
+        """A crossing for each change of the tier."""
         tenant, _, user_id = key.partition("/")
-        for i, from_tier, to_tier in self._changes:
-            cause = Cause.DECLINE if to_tier.rank > from_tier.rank else Cause.RISE
-            at = boundary_ms(self._first + int(self._tenure[i]) - 1, phase)
-            held_by = _held_by(cause, at, mark)
-            yield ExpectedDecision(
+        for (_, before), (i, after) in pairwise(self._ranks):
+            cause = Cause.DECLINE if after > before else Cause.RISE
+            at = self._at(i, phase)
+            yield Crossing(
                 id=decision_id(tenant, user_id, cause, at),
                 tenant=tenant,
                 user_id=user_id,
                 cause=cause,
                 at=at,
-                from_tier=from_tier,
-                to_tier=to_tier,
+                from_tier=TIERS[before],
+                to_tier=TIERS[after],
                 activity=float(self._activity[i]),
                 recent=int(self._recent[i]),
                 prior=int(self._prior[i]),
                 usual=float(self._usual[i]),
-                outcome=Outcome.SENT if held_by is None else Outcome.HELD,
-                held_by=held_by,
             )
 
+    def _at(self, i: int, phase: int) -> int:
+        """The boundary (epoch ms) of the evaluation number `i`."""
+        return boundary_ms(self._first + int(self._tenure[i]) - 1, phase)
 
-def _held_by(cause: Cause, at: int, mark: Replay | None) -> HeldBy | None:
-    """The rule that holds the crossing, of those that depend on the events alone."""
-    if mark is not None and at <= mark.until and not mark.compose:
-        return HeldBy.REPLAY
-    return HeldBy.RISE if cause is Cause.RISE else None
+
+def _expected(crossing: Crossing) -> ExpectedDecision:
+    assert crossing.ruling is not None  # the rules have just been asked
+    held_by = crossing.ruling.held_by
+    return ExpectedDecision(
+        id=crossing.id,
+        tenant=crossing.tenant,
+        user_id=crossing.user_id,
+        cause=crossing.cause,
+        at=crossing.at,
+        from_tier=crossing.from_tier,
+        to_tier=crossing.to_tier,
+        activity=crossing.activity,
+        recent=crossing.recent,
+        prior=crossing.prior,
+        usual=crossing.usual,
+        outcome=Outcome.SENT if held_by is None else Outcome.HELD,
+        held_by=held_by,
+        ruling=crossing.ruling,
+    )

@@ -109,6 +109,18 @@ class Memory:
             self._latest[split] = max(self._latest[split], ts - self.bound_ms - 1)
         self._wake()
 
+    def checkpoint(self) -> bytes:
+        """The state of all users, to begin with again after a failure."""
+        return msgspec.msgpack.encode(self._states)
+
+    def restore(self, checkpoint: bytes) -> None:
+        """As a job comes back: with that state, and event time begins anew with the records that follow.
+
+        Those since the checkpoint are sent again, by whoever restores; what was published stays.
+        """
+        self._states = _states.decode(checkpoint)
+        self._latest = dict.fromkeys(self._latest, NEVER)
+
     def state(self, user: str) -> UserState:
         """The state of `user` (`tenant/user_id`)."""
         return self._states.get(user, Lifecycle.start())
@@ -157,6 +169,7 @@ class _Clock(Struct):
 
 
 _clock = msgspec.json.Decoder(_Clock)
+_states = msgspec.msgpack.Decoder(dict[str, UserState])
 
 
 def _event_time(value: bytes | None, append_ms: int) -> int | None:

@@ -196,7 +196,7 @@ def test_only_logins_and_usage_mark_panes() -> None:
     )
 
 
-def test_an_id_again_within_24_hours_changes_nothing() -> None:
+def test_an_id_again_within_24_hours_is_counted_as_a_duplicate() -> None:
     first, again = use(0), use(10, event_id="e0")
     a_day_later, too_late = use(24, event_id="e0"), use(25, event_id="e0")
     assert answer([first, again, a_day_later], at_hour(48)).duplicates == 2
