@@ -43,7 +43,7 @@ SEQUENCE_MS = 30 * 86_400_000
 class ExpectedDecision(Struct, frozen=True, kw_only=True):
     """What is certain of a decision beforehand: all but its script and its timing.
 
-    `at` is the boundary (epoch ms). `recent`, `prior` (panes) and `usual` (panes a week) are what
+    `at` is the boundary (epoch ms). `recent`, `prior`, `tenure` (panes) and `usual` (panes a week) are what
     `activity` (percent) was computed from.
     """
 
@@ -58,6 +58,7 @@ class ExpectedDecision(Struct, frozen=True, kw_only=True):
     recent: int
     prior: int
     usual: float
+    tenure: int
     outcome: Outcome
     held_by: HeldBy | None
     ruling: Ruling
@@ -310,6 +311,7 @@ class _Life:
                 recent=int(self._recent[i]),
                 prior=int(self._prior[i]),
                 usual=float(self._usual[i]),
+                tenure=int(self._tenure[i]),
             )
 
     def _at(self, i: int, phase: int) -> int:
@@ -332,6 +334,7 @@ def _expected(crossing: Crossing) -> ExpectedDecision:
         recent=crossing.recent,
         prior=crossing.prior,
         usual=crossing.usual,
+        tenure=crossing.tenure,
         outcome=Outcome.SENT if held_by is None else Outcome.HELD,
         held_by=held_by,
         ruling=crossing.ruling,

@@ -16,11 +16,11 @@ from msgspec import Struct
 
 from schemas.codec import encode
 from schemas.deadletter import DeadLetter
-from schemas.decision import Decision
+from schemas.decision import Decision, Ruling, Standing
 from schemas.errors import InputError, UnavailableError
 from schemas.events import Event, Replay, Tick
 from schemas.topics import DECISIONS, EVENT_TOPICS, REJECTED
-from schemas.vocabulary import Cause
+from schemas.vocabulary import Cause, HeldBy, Outcome, Rung
 from streams.batch import Batch, ExpectedDecision
 from streams.consumer import reading
 from streams.producer import send
@@ -36,10 +36,13 @@ FIELDS = (
     "from_tier",
     "to_tier",
     "activity",
-    "outcome",
-    "held_by",
+    "recent",
+    "prior",
+    "usual",
+    "tenure",
 )
-"""What stream and batch must agree on, besides the id."""
+RULED = ("version", "standing", "held_by", "allowed_at", "again", "passed", "assigned", "treatment")
+"""What stream and batch must agree on, besides the id and the outcome: of a decision, and of its ruling."""
 _POLL_S = 1.0
 _USERS_AT_ONCE = 64
 
@@ -60,6 +63,8 @@ class Verdict(Struct, kw_only=True):
     repeated: int = 0
     by_tier: dict[str, int] = msgspec.field(default_factory=dict)
     by_cause: dict[str, int] = msgspec.field(default_factory=dict)
+    by_rule: dict[str, int] = msgspec.field(default_factory=dict)
+    """How many were sent, and how many each rule held."""
     rejected: int = 0
     users: int = 0
     """Users of whom Redis was compared, those with an empty sequence included."""
@@ -131,6 +136,8 @@ def compare_decisions(published: Iterable[Decision], batch: Batch, verdict: Verd
     """Add to `verdict` what `published`, in any order and with repeats, and the batch differ in.
 
     Risk crossings depend on a model, of which the batch knows nothing: they are counted, and not compared.
+    Whether the guard lets a script pass does, too, where an experiment wants the rung; and how many offers
+    were made before on the order of composing.
     """
     expected = {decision.id: decision for decision in batch.decisions}
     seen: dict[str, Decision] = {}
@@ -145,6 +152,16 @@ def compare_decisions(published: Iterable[Decision], batch: Batch, verdict: Verd
     verdict.decisions = len(seen)
     verdict.by_tier = dict(Counter(decision.to_tier.value for decision in seen.values()))
     verdict.by_cause = dict(Counter(decision.cause.value for decision in seen.values()))
+    verdict.by_rule = dict(Counter(str(one.held_by or one.outcome) for one in seen.values()))
+
+
+def risk_scripts(published: Iterable[Decision]) -> dict[str, list[int]]:
+    """By user, the times (epoch ms) of the risk crossings that caps count, of which no batch can know."""
+    found: dict[str, dict[str, int]] = {}
+    for one in published:
+        if one.cause is Cause.RISK and one.ruling is not None and one.ruling.is_counted:
+            found.setdefault(f"{one.tenant}/{one.user_id}", {})[one.id] = one.ruling.standing.at
+    return {key: list(times.values()) for key, times in found.items()}
 
 
 def _compared(stream: Decision | None, batch: ExpectedDecision | None) -> Iterator[Difference]:
@@ -155,9 +172,34 @@ def _compared(stream: Decision | None, batch: ExpectedDecision | None) -> Iterat
         yield Difference(what="decision", where=where, stream=_short(stream), batch=_short(batch))
         return
     for name in FIELDS:
-        ours, theirs = getattr(stream, name), getattr(batch, name)
-        if ours != theirs:
-            yield Difference(what=name, where=where, stream=str(ours), batch=str(theirs))
+        yield from _differ(name, where, getattr(stream, name), getattr(batch, name))
+    for name in RULED:
+        ours, theirs = _ruled(stream.ruling, name), _ruled(batch.ruling, name)
+        yield from _differ(f"ruling.{name}", where, ours, theirs)
+    if not _is_only_known_to_the_composer(stream, batch):
+        for name in ("outcome", "held_by"):
+            yield from _differ(name, where, getattr(stream, name), getattr(batch, name))
+
+
+def _differ(what: str, where: str, ours: object, theirs: object) -> Iterator[Difference]:
+    if ours != theirs:
+        yield Difference(what=what, where=where, stream=str(ours), batch=str(theirs))
+
+
+def _ruled(ruling: Ruling | None, name: str) -> object:
+    """A field of a ruling. The scripts sent are in no order, since those of a risk come in between."""
+    found = None if ruling is None else getattr(ruling, name)
+    if isinstance(found, Standing):
+        return msgspec.structs.replace(found, sent=tuple(sorted(found.sent)))
+    return found
+
+
+def _is_only_known_to_the_composer(stream: Decision, batch: ExpectedDecision) -> bool:
+    if not batch.ruling.is_worded or stream.outcome is not Outcome.HELD:
+        return False
+    only = batch.ruling.treatment.rung
+    is_guarded = stream.held_by is HeldBy.GUARD and only not in (None, Rung.TEMPLATE)
+    return is_guarded or stream.held_by is HeldBy.OFFER_BUDGET
 
 
 def _short(decision: Decision | ExpectedDecision | None) -> str | None:

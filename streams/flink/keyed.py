@@ -41,8 +41,9 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
 
     Those are (topic, key, value). A record that is accepted has its user's key.
 
-    The rules are those of the topic on the broker `rules_from`; without one there are none. A timer stands at
-    the user's next change and nowhere else.
+    The rules are those of the topic on the broker `rules_from`; without one there are none. They are read at
+    the first record: what was published before anything was sent is surely known then. A timer stands at the
+    user's next change and nowhere else.
     """
 
     def __init__(
@@ -63,7 +64,6 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
             )
         # Instances share the interpreter: 5 ms, the default, are a tenth of the budget to wait for a turn.
         sys.setswitchinterval(_TURN_S)
-        self._rules = None if self.rules_from is None else following(self.rules_from)
         self._state = runtime_context.get_state(ValueStateDescriptor("user", _STATE))
 
     def process_element(self, row: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
@@ -109,7 +109,7 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
 
     @property
     def _book(self) -> RuleBook:
-        return RuleBook() if self._rules is None else self._rules.book
+        return RuleBook() if self.rules_from is None else following(self.rules_from).book
 
     def _life(self, user: str) -> Lifecycle:
         return flow.lifecycle(user, self._tenants, self._book, self._lead_ms)

@@ -29,7 +29,6 @@ class Offers(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no type
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Called by Flink before the first record."""
-        self._rules = following(self._rules_from)
         self._waiting = runtime_context.get_map_state(
             MapStateDescriptor("waiting", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
         )
@@ -51,7 +50,7 @@ class Offers(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no type
             detected_ms, record = msgspec.msgpack.decode(self._waiting.get(key))
             self._waiting.remove(key)
             settled = _decoder.decode(record)
-            policy = self._rules.book.at(settled.crossing.decided_at).of(ctx.get_current_key())
+            policy = following(self._rules_from).book.at(settled.crossing.decided_at).of(ctx.get_current_key())
             spent, crossing = spend(spent, policy, settled.crossing)
             for out in flow.settle(flow.budgeted(settled, crossing), detected_ms, time.time() * 1000):
                 yield Row(*out)
