@@ -124,7 +124,7 @@ def recompute(
     intake = _Intake(until_ms, replay, append_ms)
     for number, value in enumerate(events, 1):
         intake.take(number, value)
-    decisions: list[ExpectedDecision] = []
+    crossings: list[Crossing] = []
     tiers: dict[str, Tier] = {}
     for key, panes in intake.panes.items():
         phase = phase_ms(key)
@@ -140,12 +140,14 @@ def recompute(
             counted=(counted or {}).get(key, ()),
             care_on_rise=tenants is not None and tenants.of(key.partition("/")[0]).care_on_rise,
         )
-        decisions += map(_expected, batch_rules.decide(life, book or RuleBook(), until_ms))
+        crossings += batch_rules.decide(life, book or RuleBook(), until_ms)
         if walked[-1].tier is not None:
             tiers[key] = walked[-1].tier
     return Batch(
         until_ms=until_ms,
-        decisions=tuple(sorted(decisions, key=lambda decision: (decision.decided_at, decision.id))),
+        decisions=tuple(
+            map(_expected, batch_rules.within_budget(crossings, book or RuleBook(), tenants or Tenants({})))
+        ),
         sequences={
             key: tuple(sorted(of_user, key=lambda event: (event.ts, event.event_id)))
             for key, of_user in intake.sequences.items()

@@ -5,7 +5,8 @@ life lies before it, and it looks things up there that the stream has to remembe
 by looking at the user's clock minute after minute.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
@@ -20,7 +21,8 @@ from msgspec import Struct
 from schemas.decision import AGAIN, Assignment, Crossing, Ruling, Standing
 from schemas.events import Account, Replay
 from schemas.policy import Cap, Experiment, Policy, QuietHours, RuleBook, Rules, Treatment
-from schemas.vocabulary import Cause, HeldBy, Tier
+from schemas.vocabulary import Cause, HeldBy, Locale, Tier
+from streams.tenants import Tenants
 
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
 LOOKED_BACK_MS = 32 * DAY_MS
@@ -52,8 +54,11 @@ def decide(life: Life, book: RuleBook, until_ms: int) -> Iterator[Crossing]:
     heapify(coming)
     while coming and coming[0][0] <= until_ms:
         at, is_again, _, crossing = heappop(coming)
-        ruling = _ruling(_version(book, at), crossing, _standing(life, crossing, at, is_again, sent), life)
-        yield msgspec.structs.replace(crossing, ruling=ruling)
+        earlier = [account for account in life.accounts if account.ts < at]
+        account = max(earlier, key=lambda one: (one.ts, one.event_id), default=None)
+        standing = _standing(life, crossing, at, is_again, sent, account)
+        ruling = _ruling(_version(book, at), crossing, standing, life)
+        yield msgspec.structs.replace(crossing, account=account, ruling=ruling)
         if ruling.held_by in _COUNTED:
             sent.append(at)
         if ruling.held_by is HeldBy.QUIET_HOURS:
@@ -67,10 +72,35 @@ def _version(book: RuleBook, at: int) -> Rules:
     return max(begun, key=lambda rules: (rules.since, rules.version), default=Rules(version=""))
 
 
-def _standing(life: Life, crossing: Crossing, at: int, is_again: bool, sent: Sequence[int]) -> Standing:
+def within_budget(crossings: Iterable[Crossing], book: RuleBook, tenants: Tenants) -> Iterator[Crossing]:
+    """The crossings of all users in the order of decision, as the tenants' offers of a day leave them."""
+    days: dict[str, date] = {}
+    made: Counter[tuple[str, date]] = Counter()
+    for crossing in sorted(crossings, key=lambda one: (one.decided_at, one.id)):
+        tenant, ruling, account = crossing.tenant, crossing.ruling, crossing.account
+        assert ruling is not None  # the other rules have been asked
+        rules = _version(book, crossing.decided_at)
+        policy = rules.tenants.get(tenant, rules.default)
+        locale = Locale.of(account.locale if account else None)
+        offer = tenants.of(tenant).offer(crossing.strategy, locale, ruling.treatment.offer)
+        if policy.offers_per_day is None or ruling.held_by not in (None, HeldBy.DRY_RUN) or offer is None:
+            yield crossing
+            continue
+        where = _zone(None, policy.time_zone)
+        day = days[tenant] = max(_day(crossing.decided_at, where), days.get(tenant, date.min))
+        changes: dict[str, Any] = {"offers_before": made[tenant, day]}
+        if made[tenant, day] >= policy.offers_per_day:
+            changes["held_by"] = HeldBy.OFFER_BUDGET
+            changes["allowed_at"] = _begins(day + timedelta(days=1), where)[0]
+        else:
+            made[tenant, day] += 1
+        yield msgspec.structs.replace(crossing, ruling=msgspec.structs.replace(ruling, **changes))
+
+
+def _standing(
+    life: Life, crossing: Crossing, at: int, is_again: bool, sent: Sequence[int], account: Account | None
+) -> Standing:
     """The user at the time of decision."""
-    earlier = [account for account in life.accounts if account.ts < at]
-    account = max(earlier, key=lambda one: (one.ts, one.event_id), default=None)
     stated: dict[str, Any] = {}
     if account is not None:
         stated = {"consent": account.consent, "plan": account.plan, "time_zone": account.time_zone}

@@ -111,14 +111,14 @@ class Memory:
 
     def checkpoint(self) -> bytes:
         """The state of all users, to begin with again after a failure."""
-        return msgspec.msgpack.encode(self._states)
+        return msgspec.msgpack.encode((self._states, self._spent))
 
     def restore(self, checkpoint: bytes) -> None:
         """As a job comes back: with that state, and event time begins anew with the records that follow.
 
         Those since the checkpoint are sent again, by whoever restores; what was published stays.
         """
-        self._states = _states.decode(checkpoint)
+        self._states, self._spent = _kept.decode(checkpoint)
         self._latest = dict.fromkeys(self._latest, NEVER)
 
     def state(self, user: str) -> UserState:
@@ -169,7 +169,7 @@ class _Clock(Struct):
 
 
 _clock = msgspec.json.Decoder(_Clock)
-_states = msgspec.msgpack.Decoder(dict[str, UserState])
+_kept = msgspec.msgpack.Decoder(tuple[dict[str, UserState], dict[str, Spent]])
 
 
 def _event_time(value: bytes | None, append_ms: int) -> int | None:

@@ -101,6 +101,7 @@ policies = st.builds(
         max_size=2,
     ),
     cooldown_days=st.sampled_from([0, 0, 1, 10]),
+    offers_per_day=st.sampled_from([None, None, 0, 1]),
     suppressed=st.sampled_from([frozenset[str](), frozenset({"u1"})]),
     dry_run=st.sampled_from([False, False, True]),
     holdout=st.sampled_from([0.0, 0.0, 0.4]),
@@ -177,7 +178,7 @@ def run(rnd: random.Random, engine: Memory, coming: list[Arrival], until_ms: int
     begin, answered = 0, len(engine.published("drafts.requests"))
     kept = engine.checkpoint()
     for end in [*failures, len(coming)]:
-        saved_at = rnd.randint(begin, end)
+        saved_at = rnd.randint(begin, max(begin, end - 1))
         for number in range(begin, end):
             if number == saved_at:
                 kept = engine.checkpoint()
@@ -189,7 +190,7 @@ def run(rnd: random.Random, engine: Memory, coming: list[Arrival], until_ms: int
                 answered = _answer(rnd, engine, answered)
         if end < len(coming):
             engine.restore(kept)
-            begin = min(saved_at, end)
+            begin = saved_at
     engine.tick(until_ms + engine.bound_ms)
 
 

@@ -50,7 +50,8 @@ class Offers(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no type
             detected_ms, record = msgspec.msgpack.decode(self._waiting.get(key))
             self._waiting.remove(key)
             settled = _decoder.decode(record)
-            policy = following(self._rules_from).book.at(settled.crossing.decided_at).of(ctx.get_current_key())
+            rules = following(self._rules_from).book.at(settled.crossing.decided_at)
+            policy = rules.of(ctx.get_current_key())
             spent, crossing = spend(spent, policy, settled.crossing)
             for out in flow.settle(flow.budgeted(settled, crossing), detected_ms, time.time() * 1000):
                 yield Row(*out)

@@ -9,14 +9,20 @@ from schemas.codec import encode
 from schemas.decision import Crossing, Decision
 from schemas.events import Replay
 from schemas.policy import RuleBook
-from schemas.tenant import Tenant
-from schemas.vocabulary import Outcome
+from schemas.tenant import Offer, Tenant
+from schemas.vocabulary import Locale, Outcome, Strategy
 from streams.batch import ExpectedDecision, recompute
 from streams.memory import Memory
 from streams.tenants import Tenants
 from tests.rules import DAY_MS, DAYS, HOUR_MS, NIGHTS, Arrival, arrivals, books, history, run, settled
 
-TENANTS = Tenants({"other": Tenant(product="Other", care_on_rise=True)})
+GIFT = Offer(id="gift", strategy=Strategy.RETENTION_OFFER, text={Locale.EN: "a free month"})
+TENANTS = Tenants(
+    {
+        "acme": Tenant(product="Acme", offers=(GIFT,)),
+        "other": Tenant(product="Other", offers=(GIFT,), care_on_rise=True),
+    }
+)
 BOUND_MS = 1000
 
 
