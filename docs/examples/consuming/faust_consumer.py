@@ -1,5 +1,6 @@
 """Consumes interventions with Faust: `faust_consumer.py worker -l info`. A table remembers the ids."""
 
+import json
 import os
 
 import faust
@@ -14,14 +15,17 @@ app = faust.App(
     consumer_auto_offset_reset="earliest",
     web_enabled=False,
 )
-interventions = app.topic("interventions", key_type=bytes, value_type=dict, value_serializer="json")
+interventions = app.topic(
+    "interventions", key_type=bytes, key_serializer="raw", value_type=bytes, value_serializer="raw"
+)
 seen = app.Table("seen", default=bool, partitions=8)
 
 
 @app.agent(interventions)
 async def mail(stream: faust.StreamT) -> None:
     """Prints each decision once: a copy has the same id, and the same key, so it comes to the same table."""
-    async for decision in stream:
+    async for value in stream:
+        decision = json.loads(value)
         if not seen[decision["id"]]:
             seen[decision["id"]] = True
             print(decision["user_id"], decision["to_tier"], decision["script"]["text"], flush=True)
