@@ -182,8 +182,9 @@ def _compared(data: _Data, name: str, control: str, metric: Metric, plan: Plan) 
     rows, at = _rows(data, name, control, metric)
     alpha = ALPHA / (len(data.trial.arms) - 1)
     found = contrast(rows, alpha)
+    has_control = bool(data.found.shares[:, data.trial.arms.index(control)].any())
     if found is None:
-        return replace(base, missing=_missing(rows, name, control, metric))
+        return replace(base, missing=_missing(rows, name, control, metric, has_control))
     looks = []
     for when in np.linspace(at[0], data.as_of, LOOKS):
         then = contrast(rows.first(int(np.searchsorted(at, when, side="right"))), alpha)
@@ -214,8 +215,10 @@ def _rows(data: _Data, name: str, control: str, metric: Metric) -> tuple[Rows, N
     return rows.only(chosen), found.at[chosen] + data.window_ms
 
 
-def _missing(rows: Rows, name: str, control: str, metric: Metric) -> str:
+def _missing(rows: Rows, name: str, control: str, metric: Metric, has_control: bool) -> str:
     many = [len(np.unique(rows.user[side])) for side in (rows.treated, ~rows.treated)]
+    if control == HELD_OUT and not has_control:
+        return "nobody is held out to compare with"
     if min(many) >= MIN_UNITS:
         return "nothing has happened in either arm"
     who = "users who answered" if metric is NPS else "users"

@@ -199,7 +199,7 @@ def _chances(decision: Decision, policy: Policy) -> Iterator[tuple[str, Chance]]
 
 
 def against_holdout(trial: Trial) -> Trial:
-    """The same trial with the users who are held out as its control."""
+    """The same trial with the users who are held out as its control, if there are any."""
     return Trial(
         tenant=trial.tenant,
         name=trial.name,
@@ -213,7 +213,6 @@ def against_holdout(trial: Trial) -> Trial:
                 held_out=False,
             )
             for one in trial.chances
-            if one.holdout
         ],
     )
 

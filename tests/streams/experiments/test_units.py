@@ -141,3 +141,10 @@ def test_the_holdout_is_an_experiment_of_its_own() -> None:
 def test_a_decision_under_rules_that_are_not_known_is_told_of() -> None:
     found = Log(RuleBook(), [decided(ONE, "u1", 0)], [])
     assert list(found.trials()) == [] and found.unruled == 1
+
+
+def test_one_arm_and_nobody_held_out_is_nothing_to_compare() -> None:
+    alone = rules(Experiment(name="x", arms=(Arm(name="a", weight=1.0),)))
+    one = reported(log([decided(alone, "u1", 0)], [], alone))
+    assert one.is_readable and one.arms[1].exposed == 1
+    assert one.arms[1].verdict == "too early to say of a: nobody is held out to compare with"
