@@ -27,7 +27,7 @@ from streams.experiments.words import verdict
 DAY_MS = 86_400_000
 WINDOW_DAYS = 14
 LOOKS = 60
-"""How many past looks are kept of each comparison."""
+"""How many past looks are kept, of the goal and of the guardrails."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -142,7 +142,7 @@ def report(trial: Trial, log: Log, plan: Plan, simulated: bool = False) -> Repor
         exposed=mismatch(*placed(trial, firsts(trial, exposed=True))),
         notes=tuple(_notes(trial, log)),
     )
-    return replace(base, arms=tuple(_arms(base, data, plan)))
+    return replace(base, arms=tuple(_arms(base, data, replace(plan, goal=base.goal))))
 
 
 def _with_control(trial: Trial, wanted: str | None) -> tuple[Trial, str]:
@@ -186,7 +186,8 @@ def _compared(data: _Data, name: str, control: str, metric: Metric, plan: Plan) 
     if found is None:
         return replace(base, missing=_missing(rows, name, control, metric, has_control))
     looks = []
-    for when in np.linspace(at[0], data.as_of, LOOKS):
+    past = np.linspace(at[0], data.as_of, LOOKS) if metric.guardrail or metric.name == plan.goal else ()
+    for when in past:
         then = contrast(rows.first(int(np.searchsorted(at, when, side="right"))), alpha)
         if then is not None:
             looks.append(Look(round(float(when)), then.difference, then.low, then.high))
