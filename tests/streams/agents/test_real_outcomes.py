@@ -1,21 +1,28 @@
 """Outcomes joined on real servers: before and after their decision, and when Redis has lost everything."""
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
 import redis
 from kafka import KafkaProducer
+from typer.testing import CliRunner
 
 from schemas.codec import encode
 from schemas.feedback import Feedback
 from schemas.topics import DECISIONS, FEEDBACK, OUTCOMES
+from schemas.vocabulary import Tier
+from streams.cli import app
 from streams.consumer import reading
 from streams.embedded import Stack
+from streams.rules import publish_rules, read_rules
 from streams.settings import Settings
 from tests.streams.agents.test_outcomes import DECISION, REPLY
+from tests.streams.test_learning import RULES, world
 
 pytestmark = pytest.mark.real
 
@@ -74,3 +81,38 @@ def test_outcomes_are_joined_and_a_redis_that_lost_all_is_built_anew(settings: S
 
     send(OUTCOMES.name, msgspec.structs.replace(REPLY, outcome_id="new"))
     assert "acme/new" in feedback(settings, lambda times: "acme/new" in times)
+
+
+def test_outcomes_that_are_sent_become_weights_that_hold(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOLDFAST_BOOTSTRAP_SERVERS", settings.bootstrap_servers)
+    decisions, came = world(2_000, {Tier.HIGH: (0.1, 0.3)}, simulated=True)
+    producer = KafkaProducer(bootstrap_servers=settings.bootstrap_servers, acks="all")
+    for decision in decisions:
+        key = f"{decision.tenant}/{decision.user_id}".encode()
+        producer.send(DECISIONS.name, key=key, value=encode(decision))
+    producer.close()
+    publish_rules(settings.bootstrap_servers, [RULES])
+    file = tmp_path / "outcomes.jsonl"
+    file.write_bytes(b"".join(encode(one.outcome) + b"\n" for one in came))
+
+    def said(*words: str) -> str:
+        result = CliRunner().invoke(app, list(words))
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    assert json.loads(said("outcomes", "send", str(file), "--json")) == {"sent": len(came)}
+    keys = {one.key for one in came}
+    feedback(settings, lambda times: keys <= times.keys())
+    report = json.loads(said("outcomes", "report", "--simulated", "--json"))
+    answered = sum(round(one["response"]["value"] * one["sent"]) for one in report["groups"])
+    assert report["simulated"] and answered == len(came)
+
+    words = ("bandit", "update", "--tenant", "acme", "--experiment", "offers", "--apply", "--json")
+    refused = CliRunner().invoke(app, words)
+    assert refused.exit_code == 1 and json.loads(refused.stdout)["published"] is None
+    learned = json.loads(said(*words, "--simulated"))
+    newest = read_rules(settings.bootstrap_servers).versions[-1]
+    assert newest.version == learned["published"]
+    assert newest.of("acme").experiments[0].weights(Tier.HIGH, "pro") == (0.05, 0.95)
