@@ -4,6 +4,7 @@
 - Parquet with the columns `event_id, tenant, user_id, ts, kind`: each row is an event, each column a
   field, and null is absent.
 - Parquet with the columns of a known dataset: what `streams.datasets.adapters` says of it.
+- CSV, or JSONL where the dataset `transactions` is named: what `streams.datasets.transactions` says of it.
 
 The events of the first two come in the order of the file, those of a dataset in that of their time.
 """
@@ -20,6 +21,7 @@ import pyarrow.parquet as pq
 from schemas.codec import encode
 from schemas.errors import InputError
 from streams.datasets.adapters import CHAT_COLUMNS, DATASETS, Columns, Dataset, chat
+from streams.datasets.transactions import NAME, read_transactions
 
 EVENT_COLUMNS = ("event_id", "tenant", "user_id", "ts", "kind")
 _PARQUET_MAGIC = b"PAR1"
@@ -36,6 +38,8 @@ def read_events(path: Path, dataset: str | None = None) -> Iterator[bytes]:
         InputError: the file cannot be read, or has neither the columns of events nor a dataset's. While
             reading: a column has a value that cannot become an event.
     """
+    if dataset == NAME or (dataset is None and path.suffix == ".csv"):
+        return read_transactions(path)
     try:
         with path.open("rb") as file:
             is_parquet = file.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC
@@ -96,7 +100,7 @@ def _adapter(path: Path, columns: set[str], dataset: str | None) -> Dataset:
     """The adapter asked for, or else the one whose columns are there."""
     if dataset is not None:
         if dataset not in DATASETS:
-            raise InputError(f"unknown dataset {dataset}, expected one of {', '.join(DATASETS)}")
+            raise InputError(f"unknown dataset {dataset}, expected one of {', '.join((*DATASETS, NAME))}")
         missing = [name for name in DATASETS[dataset].columns if name not in columns]
         if missing:
             raise InputError(f"{path} has no column {missing[0]}, which the dataset {dataset} needs")
