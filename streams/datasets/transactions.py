@@ -1,8 +1,8 @@
 """Transactions and service records of a fintech, as CSV or JSONL, as events.
 
-Columns: `tenant, id, customer, time, type, status`, and for service records `text` and, if known, `lang`. A row
-of the type `login` is a login and one of `service` a message to customer service; any other is use of the
-feature of that name, such as `transfer` or `identity_check`, that succeeded or failed as `status` says. `time`
+Columns: `tenant, id, customer, time, type, status`, and for service records `text` and, if known, `lang`. A
+row of the type `login` is a login and one of `service` a message to customer service; any other is use of
+the feature of that name, such as `transfer` or `identity_check`; `status` says if it succeeded. `time`
 is an ISO date and time, UTC where it states no zone. Amounts and whatever else there is are not read.
 """
 
