@@ -9,7 +9,7 @@ from schemas.errors import InputError
 from schemas.events import Login, Support, Usage
 from streams.datasets import read_events
 
-EXAMPLE = Path("docs/examples/tenants/transactions.csv")
+EXAMPLE = Path("docs/examples/tenants/transactions.jsonl")
 HEAD = "tenant,id,customer,time,type,status,text\n"
 
 
@@ -20,7 +20,7 @@ def csv_of(folder: Path, text: str) -> Path:
 
 
 def test_transactions_are_use_of_a_feature_and_service_records_messages() -> None:
-    login, transfer, check, service = map(parse, read_events(EXAMPLE))
+    login, transfer, check, service = map(parse, read_events(EXAMPLE, "transactions"))
     assert isinstance(login, Login) and login.ts == 1_767_576_600_000
     assert isinstance(transfer, Usage) and (transfer.feature, transfer.outcome) == ("transfer", "ok")
     assert isinstance(check, Usage) and (check.feature, check.outcome) == ("identity_check", "error")
