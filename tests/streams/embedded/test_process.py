@@ -10,17 +10,29 @@ from streams.embedded import process
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
+# What a shell does whose terminal is closed: it ends, by the signal or by what it reads.
+SHELL = f"""
+import os, sys
+from pathlib import Path
+from streams.embedded import process
+folder = Path(sys.argv[1])
+process.start({SLEEP!r}, os.environ, folder, "sleeper", folder / "sleeper.log")
+print("started", flush=True)
+try:
+    os.read(0, 1)
+except OSError:
+    pass
+"""
+
+
 def test_it_lives_on_when_the_terminal_is_closed(tmp_path: Path) -> None:
-    child, terminal = pty.fork()
-    if not child:  # in the terminal's own session, as a shell would be
-        process.start(SLEEP, os.environ, tmp_path, "sleeper", tmp_path / "sleeper.log")
-        os.write(1, b"started")
-        os.read(0, 1)
-        os._exit(0)
+    shell, terminal = pty.fork()
+    if not shell:
+        os.execv(sys.executable, [sys.executable, "-c", SHELL, str(tmp_path)])
     try:
         assert os.read(terminal, 7) == b"started"
-        os.close(terminal)  # the terminal hangs up
-        os.waitpid(child, 0)
+        os.close(terminal)
+        os.waitpid(shell, 0)
         found = process.find(tmp_path)["sleeper"]
         assert found.main is not None and process.lives(found.main)
     finally:
