@@ -146,7 +146,7 @@ def history(rnd: random.Random, begin_ms: int, replay: Replay) -> list[Event]:
             for copy in range(rnd.choice((1, 1, 2))):  # two of the same time: the greater id counts
                 stated = {
                     "plan": rnd.choice(("free", "pro")),
-                    "time_zone": rnd.choice(ZONES) or "UTC",
+                    "time_zone": rnd.choice(ZONES),
                     "consent": rnd.random() < 0.8,
                 }
                 events.append(Account(event_id=f"a{number}.{copy}", ts=ts, **who, **stated))

@@ -310,7 +310,7 @@ def at_risk(probability: float) -> Story:
         detected_ms=NOW,
         risk=assessment,
     )
-    ruling = rule(RULES, crossing, Standing(at=UNTIL_MS, tier=Tier.LOW, plan="pro", time_zone="UTC"))
+    ruling = rule(RULES, crossing, Standing(at=UNTIL_MS, tier=Tier.LOW, plan="pro"))
     return story(composed(msgspec.structs.replace(crossing, ruling=ruling)), risk=record)
 
 
