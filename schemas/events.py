@@ -69,8 +69,8 @@ class Support(_Event, frozen=True, kw_only=True, tag="support"):
 class Account(_Event, frozen=True, kw_only=True, tag="account"):
     """The user's metadata, whole: a later account event replaces an earlier one.
 
-    Consent that nobody stated counts as given: the tenant answers for whom it sends us. `time_zone` is a name of
-    the IANA data base; who states none has the tenant's.
+    Consent that nobody stated counts as given: the tenant answers for whom it sends us. `time_zone` is a name
+    of the IANA data base; who states none has the tenant's.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=128)] | None = None

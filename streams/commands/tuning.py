@@ -14,12 +14,11 @@ from inference.training.corpus import examples as corpus_examples
 from inference.training.phrases import unfilled
 from inference.tritonserver import MODEL, MODEL_REPOSITORY
 from operators.ladder import refusal
-from schemas.decision import Decision
 from schemas.errors import InputError
 from schemas.events import Account, Event, Login, Support, Usage
-from schemas.outcome import UserOutcome
 from streams.commands.learning import reporting, require, tell
 from streams.commands.output import AsJson, out
+from streams.commands.records import Decisions, Outcomes, published, reported_outcomes
 from streams.datasets import read_events
 from streams.questions import questions
 
@@ -95,21 +94,19 @@ def lora(
 
 
 def make_pairs(
-    decisions: Annotated[
-        Path, typer.Option("--decisions", metavar="FILE", help="Decision records, JSON lines.")
-    ],
-    outcomes: Annotated[Path, typer.Option("--outcomes", metavar="FILE", help="Outcomes, JSON lines.")],
     file: Out,
+    decisions: Decisions = None,
+    outcomes: Outcomes = None,
 ) -> None:
     """Pair scripts that users answered with such as they complained of, for `holdfast train dpo`.
 
-    Both of a pair are of one tier, reason, locale and set of slots.
+    Both of a pair are of one tier, reason, locale and set of slots. Read are the topics of the running stack,
+    or the files that are given.
 
-    Example: holdfast train pairs --decisions decisions.jsonl --outcomes outcomes.jsonl --out pairs.jsonl
+    Example: holdfast train pairs --out pairs.jsonl
     """
-    from inference.training.records import read
-
-    found = list(pairs(read(decisions, Decision), read(outcomes, UserOutcome), unfilled))
+    scripts = (one.decision for one in published(decisions))
+    found = list(pairs(scripts, reported_outcomes(outcomes), unfilled))
     simulated = sum(pair.simulated for pair in found)
     out.print(f"{_write(file, found)} pairs are in {file}, {simulated} of them of simulated outcomes")
 

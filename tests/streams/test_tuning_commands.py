@@ -24,8 +24,8 @@ def test_examples_are_prompts_with_their_answers_the_same_each_time(tmp_path: Pa
 def test_pairs_without_outcomes_are_none_and_a_wrong_line_is_named(tmp_path: Path) -> None:
     (tmp_path / "decisions.jsonl").write_text("{}\n")
     (tmp_path / "outcomes.jsonl").write_text("")
-    with pytest.raises(InputError, match=r"line 1 of .*decisions\.jsonl is no Decision: .*`id`"):
-        tuning.make_pairs(tmp_path / "decisions.jsonl", tmp_path / "outcomes.jsonl", tmp_path / "pairs.jsonl")
+    with pytest.raises(InputError, match=r"line 1 of .*decisions\.jsonl: .*`id`"):
+        tuning.make_pairs(tmp_path / "pairs.jsonl", tmp_path / "decisions.jsonl", tmp_path / "outcomes.jsonl")
 
 
 def test_a_pair_survives_its_file() -> None:
