@@ -185,7 +185,7 @@ class _Run:
         try:
             for number, (version, rules, _) in enumerate(VERSIONS, 1):
                 due_s = self._drive.live_from_ms / 1000 + number * self._every_s - LEAD_MS / 1000
-                time.sleep(max(0.0, due_s - time.time()))
+                time.sleep(max(0.0, due_s - time.time()))  # versions are applied by the clock
                 notice(f"applying {version}")
                 self._apply(Rules(version=version, default=rules))
         except UnavailableError as error:

@@ -31,11 +31,15 @@ _NO_RULES = RuleBook()
 
 
 class Settled(Struct, frozen=True):
-    """A crossing, and the rule that holds it back or the script that waited for it, if there is one."""
+    """A crossing that the rules have decided, and the script that waited for it, if there is one."""
 
     crossing: Crossing
-    held_by: HeldBy | None
     draft: Draft | None = None
+
+    @property
+    def held_by(self) -> HeldBy | None:
+        """The rule that holds the crossing back."""
+        return None if self.crossing.ruling is None else self.crossing.ruling.held_by
 
 
 class Lifecycle(Struct, frozen=True):
@@ -221,13 +225,13 @@ class Lifecycle(Struct, frozen=True):
             waiting = (*state.waiting, Waiting(put_off(crossing), ruling.allowed_at))
             state = msgspec.structs.replace(state, waiting=waiting)
         if not ruling.is_worded:
-            return state, Settled(crossing, ruling.held_by)
+            return state, Settled(crossing)
         if not self.lead_ms:  # the tenant does not want any, and may have done so when this one was asked for
             asked_at = None
         no_draft = crossing.no_draft or _no_draft(ruling, asked_at, draft)
         if no_draft:
-            return state, Settled(msgspec.structs.replace(crossing, no_draft=no_draft), ruling.held_by)
-        return state, Settled(crossing, ruling.held_by, draft)
+            return state, Settled(msgspec.structs.replace(crossing, no_draft=no_draft))
+        return state, Settled(crossing, draft)
 
     def _drafted(self, state: UserState, draft: Draft) -> UserState:
         """The state with `draft`, if it is the answer to the last request for its crossing."""

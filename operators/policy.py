@@ -58,12 +58,11 @@ def rule(rules: Rules, crossing: Crossing, standing: Standing) -> Ruling:
     passable = policy.passes.get(crossing.to_tier, ())
     passed: list[HeldBy] = []
     held_by, allowed_at = None, None
-    for held_by, allowed_at in _says_no(policy, crossing, standing):  # noqa: B007 (the last one decides)
-        if held_by not in passable:
+    for says_no, until_ms in _says_no(policy, crossing, standing):
+        if says_no not in passable:
+            held_by, allowed_at = says_no, until_ms
             break
-        passed.append(held_by)
-    else:
-        held_by = allowed_at = None
+        passed.append(says_no)
     if held_by is None:
         held_by = _only_compares(policy, crossing.key, treatment.hold)
     return Ruling(
@@ -110,9 +109,7 @@ def _says_no(policy: Policy, crossing: Crossing, standing: Standing) -> Iterator
 
 
 def _second_ms(key: str) -> int:
-    """How far into its minute a crossing that was put off is decided: else a whole zone's users cross at
-    once.
-    """
+    """How far into its minute what was put off is decided: else a whole zone's users cross at once."""
     return phase_ms(key) * 60_000 // PANE_MS
 
 

@@ -27,6 +27,16 @@ class Record(Struct, frozen=True):
     value: bytes | None
 
 
+def polled(consumer: KafkaConsumer, wait_ms: int = _POLL_MS) -> list[Record]:
+    """What has come to `consumer`, each partition in its order; empty when nothing comes within `wait_ms`."""
+    found = consumer.poll(timeout_ms=wait_ms, max_records=_POLL_RECORDS)
+    return [
+        Record(record.partition, record.offset, record.timestamp, record.key, record.value)
+        for records in found.values()
+        for record in records
+    ]
+
+
 class Reader:
     """A topic read from its beginning or from now on, without a group: nobody's offsets are touched."""
 
@@ -44,12 +54,7 @@ class Reader:
 
     def poll(self, wait_ms: int = _POLL_MS) -> list[Record]:
         """What has come, each partition in its order; empty when nothing comes within `wait_ms`."""
-        found = self._consumer.poll(timeout_ms=wait_ms, max_records=_POLL_RECORDS)
-        return [
-            Record(record.partition, record.offset, record.timestamp, record.key, record.value)
-            for records in found.values()
-            for record in records
-        ]
+        return polled(self._consumer, wait_ms)
 
     def present(self) -> Iterator[Record]:
         """Everything up to what is the end now."""

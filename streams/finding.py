@@ -10,10 +10,8 @@ from kafka import KafkaConsumer, TopicPartition
 
 from schemas.errors import InputError
 from schemas.topics import DAY_MS, Topic
-from streams.consumer import Record, consuming
+from streams.consumer import Record, consuming, polled
 
-_POLL_MS = 100
-_POLL_RECORDS = 5000
 _BACK_MS = (3_600_000, DAY_MS, 30 * DAY_MS)
 
 
@@ -42,13 +40,9 @@ class Finder:
         for place in left:
             self._consumer.seek(place, begins[place])
         while any(self._consumer.position(place) < stops[place] for place in left):
-            found = self._consumer.poll(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
-            for place, records in found.items():
-                for record in records:
-                    if record.offset < stops[place]:
-                        yield Record(
-                            record.partition, record.offset, record.timestamp, record.key, record.value
-                        )
+            for record in polled(self._consumer):
+                if record.offset < stops[TopicPartition(topic.name, record.partition)]:
+                    yield record
 
     def newest_first(self, topic: Topic, now_ms: int, partition: int | None = None) -> Iterator[Record]:
         """All of `topic`, the last hour first, then the rest of the last day, of 30 days, and what is older.

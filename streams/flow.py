@@ -99,8 +99,8 @@ def may_offer(settled: Settled, tenants: Tenants, book: RuleBook) -> bool:
 
 def budgeted(settled: Settled, crossing: Crossing) -> Settled:
     """`settled` as the tenant's budget has decided its `crossing`: without its draft where that holds it."""
-    held_by = None if crossing.ruling is None else crossing.ruling.held_by
-    return Settled(crossing, held_by, None if held_by is HeldBy.OFFER_BUDGET else settled.draft)
+    after = Settled(crossing, settled.draft)
+    return Settled(crossing) if after.held_by is HeldBy.OFFER_BUDGET else after
 
 
 def settle(found: Settled | DraftRequest, detected_ms: float, now_ms: float) -> Iterator[Out]:

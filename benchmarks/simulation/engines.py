@@ -128,7 +128,7 @@ class OnStack:
         """A new version of the rules, heard of by all before this returns."""
         publish_rules(self._settings.bootstrap_servers, [rules])
         self._expected.publish(rules)
-        time.sleep(_HEARD_S)
+        time.sleep(_HEARD_S)  # a copy of the rules tells nobody what it has heard
 
     def day(self, events: Sequence[Event], until_ms: int, replay: Replay) -> list[Decision]:
         """Event time goes on to `until_ms` with `events`; all the decisions that this leads to.
@@ -143,7 +143,7 @@ class OnStack:
         ]
         asyncio.run(send(servers, records))
         held, crossings = self._expected.crossed(events, until_ms)
-        time.sleep(_SETTLE_S)
+        time.sleep(_SETTLE_S)  # the writer tells nobody how far it is, but with its next checkpoint
         tick = Tick(ts=until_ms + self._settings.watermark_bound_ms + 1, replay=replay)
         asyncio.run(send(servers, [Outgoing(until_ms, None, None, encode(tick))]))
         rulings = {one.id: one.ruling for one in held} | {one.id: one.ruling for one in crossings}

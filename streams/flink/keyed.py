@@ -16,13 +16,14 @@ from schemas.errors import RejectedEvent, UnavailableError
 from schemas.events import Tick
 from schemas.policy import RuleBook
 from streams import flow
-from streams.rules import following
+from streams.rules import Following, following
 from streams.tenants import Tenants
 
 _BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 # PyFlink hands a state of plain bytes over one by one, as numbers; a pickled one goes as it is.
 _STATE = Types.PICKLED_BYTE_ARRAY()
 _TURN_S = 0.0005
+_NO_RULES = RuleBook()
 OUTPUT = Types.ROW_NAMED(["topic", "key", "value"], [Types.STRING(), _BYTES, _BYTES])
 OFFERS = OutputTag(
     "offers",
@@ -53,6 +54,7 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
         self.rules_from = rules_from
         self._lead_ms = lead_ms
         self._in_thread = in_thread
+        self._rules: Following | None = None
         self._watermark_ms: int | None = None
         self._detected_ms = 0.0
 
@@ -109,7 +111,11 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
 
     @property
     def _book(self) -> RuleBook:
-        return RuleBook() if self.rules_from is None else following(self.rules_from).book
+        if self.rules_from is None:
+            return _NO_RULES
+        if self._rules is None:
+            self._rules = following(self.rules_from)
+        return self._rules.book
 
     def _life(self, user: str) -> Lifecycle:
         return flow.lifecycle(user, self._tenants, self._book, self._lead_ms)

@@ -70,8 +70,9 @@ def assessed(risks: list[Risk], state: UserState = STATE, life: Lifecycle = LIFE
 
 def test_the_crossing_tells_of_the_event_the_tier_and_the_risk() -> None:
     one = risk(0.7, event_id="complaint")
-    ((crossing, held_by, draft),) = [msgspec.structs.astuple(s) for s in assessed([one])]
-    assert (held_by, draft) == (None, None)
+    (settled,) = assessed([one])
+    crossing = settled.crossing
+    assert (settled.held_by, settled.draft) == (None, None)
     assert crossing.id == decision_id("acme", "u1", Cause.RISK, "complaint")
     assert (crossing.cause, crossing.at, crossing.detected_ms) == (Cause.RISK, AT, AT + 2.0)
     assert crossing.from_tier is crossing.to_tier is Tier.VERY_LOW
