@@ -11,7 +11,7 @@ the versions that are known nor for those that come after it.
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 from kafka import KafkaProducer
@@ -38,11 +38,15 @@ _ASK_S = 2.0
 long to answer.
 """
 _RETRY_S = 1.0
-_SILENT_S = 30.0
+SILENT_S = 30.0
+"""Whoever has not been certain of the rules for so long says so."""
 _PUBLISH_S = 30.0
 _decoder = msgspec.json.Decoder(Rules)
 
 logger = logging.getLogger(__name__)
+
+Watcher = Callable[[int, int], None]
+"""Told when (epoch ms) it was certain that nothing newer is on the topic, and how many versions are known."""
 
 
 class Copy:
@@ -89,6 +93,7 @@ class Following:
         self._copy = Copy()
         self._heard_s = self._told_s = time.monotonic()
         self._closed = threading.Event()
+        self._watchers: set[Watcher] = set()
         with reading(bootstrap_servers, RULES) as reader:
             self._read(reader)
         threading.Thread(target=self._follow, name="rules", daemon=True).start()
@@ -101,7 +106,7 @@ class Following:
         known holds until another one is.
         """
         now_s = time.monotonic()
-        if now_s - max(self._heard_s, self._told_s) > _SILENT_S:
+        if now_s - max(self._heard_s, self._told_s) > SILENT_S:
             self._told_s = now_s
             newest = self._copy.book.versions[-1].version if self._copy.book.versions else "none"
             logger.error(
@@ -115,6 +120,14 @@ class Following:
     def silent_s(self) -> float:
         """How long ago (s) it was certain that nothing newer is on the topic."""
         return time.monotonic() - self._heard_s
+
+    def watch(self, watcher: Watcher) -> None:
+        """Have `watcher` called each time it is certain, every 2 s or so, from the thread that follows."""
+        self._watchers = {*self._watchers, watcher}
+
+    def unwatch(self, watcher: Watcher) -> None:
+        """Call it no more."""
+        self._watchers = self._watchers - {watcher}
 
     def close(self) -> None:
         """Follow no more."""
@@ -143,6 +156,8 @@ class Following:
         """All up to the end of the topic, which only a broker that is there can tell."""
         self._copy.take(reader.present())
         self._heard_s = time.monotonic()
+        for watcher in self._watchers:
+            watcher(int(time.time() * 1000), len(self._copy.book.versions))
 
 
 _followed: dict[str, Following] = {}

@@ -8,7 +8,7 @@ from rich.table import Table
 from schemas.errors import UnavailableError
 from streams.commands.output import AsJson, notice, out, print_json, progress
 from streams.embedded import Progress, Stack
-from streams.flink.rest import Rest
+from streams.flink.rest import KnownRules, Rest
 from streams.settings import Settings, load_settings
 
 _SAVEPOINT_WITHIN_S = 600.0
@@ -108,6 +108,7 @@ def status(as_json: AsJson = False) -> None:
 def _show(stack: Stack, as_json: bool) -> bool:
     found, settings = stack.status(), stack.settings
     healthy = all(component.healthy for component in found)
+    rules = _rules(settings)
     if as_json:
         components = [
             {
@@ -126,7 +127,7 @@ def _show(stack: Stack, as_json: bool) -> bool:
             "redis_url": settings.redis_url,
             "triton_url": settings.triton_url,
         }
-        print_json({"healthy": healthy, **addresses, "components": components})
+        print_json({"healthy": healthy, **addresses, "components": components, "rules": rules})
         return healthy
     table = Table("component", "state", "pid", "ports", "what is wrong", box=None, pad_edge=False)
     for component in found:
@@ -138,4 +139,16 @@ def _show(stack: Stack, as_json: bool) -> bool:
         )
     out.print(table)
     out.print(f"Kafka {settings.bootstrap_servers}, Redis {settings.redis_url}, Triton {settings.triton_url}")
+    if rules is None:
+        out.print("rules: none are followed before the first record")
+    else:
+        out.print(f"rules: {rules.versions} versions, certain as of {rules.silent_s:.1f} s ago")
     return healthy
+
+
+def _rules(settings: Settings) -> KnownRules | None:
+    """What the main job says of the rules that it follows; None where it does not run, or has read none."""
+    try:
+        return Rest(settings.flink_port).rules()
+    except UnavailableError:
+        return None

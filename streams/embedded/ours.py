@@ -14,6 +14,8 @@ from inference.tritonserver import command
 from schemas.errors import UnavailableError
 from streams.agents import ASSESSOR_GROUP, COMPOSER_GROUP, DRAFTER_GROUP, OUTCOMES_GROUP
 from streams.embedded.component import Component, Launch
+from streams.flink.rest import Rest
+from streams.rules import SILENT_S
 from streams.settings import Settings
 from streams.topics import group_state
 
@@ -56,6 +58,20 @@ def _job_runs(port: str, settings: Settings) -> str | None:
     return f"job is {', '.join(job['state'] for job in jobs) or 'not there yet'}"
 
 
+def _decides(settings: Settings) -> str | None:
+    """None when the main job runs, and by rules that are those of the topic."""
+    problem = _job_runs("flink_port", settings)
+    if problem is not None:
+        return problem
+    try:
+        known = Rest(settings.flink_port).rules()
+    except UnavailableError as error:
+        return str(error)
+    if known is None or known.silent_s <= SILENT_S:
+        return None
+    return f"nothing was heard of the rules for {known.silent_s:.0f} s: it decides by those of before"
+
+
 def _get(url: str) -> tuple[bytes, str | None]:
     try:
         with urlopen(url, timeout=_TIMEOUT_S) as answer:
@@ -81,11 +97,13 @@ def _consumes(group: str, settings: Settings) -> str | None:
     return None if state == "Stable" else f"its consumer group is {state}"
 
 
-def _job(name: str, module: str, port: str, needs: tuple[str, ...]) -> Component:
+def _job(
+    name: str, module: str, port: str, needs: tuple[str, ...], check: Callable[[Settings], str | None]
+) -> Component:
     return Component(
         name=name,
         launch=partial(_module, module),
-        check=partial(_job_runs, port),
+        check=check,
         ports=(port,),
         needs=needs,
         healthy_within_s=180.0,
@@ -109,8 +127,14 @@ TRITON = Component(
     address="triton_url",
 )
 OURS = (
-    _job("flink", "streams.flink.job", "flink_port", ("broker",)),
-    _job("sequences", "streams.flink.sequences", "sequences_port", ("broker", "redis")),
+    _job("flink", "streams.flink.job", "flink_port", ("broker",), _decides),
+    _job(
+        "sequences",
+        "streams.flink.sequences",
+        "sequences_port",
+        ("broker", "redis"),
+        partial(_job_runs, "sequences_port"),
+    ),
     _agent("assessor", "streams.agents assessor", ("broker", "redis"), partial(_consumes, ASSESSOR_GROUP)),
     _agent(
         "composer",

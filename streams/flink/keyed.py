@@ -8,6 +8,7 @@ import msgspec
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext, TimerService
 from pyflink.datastream.state import ValueStateDescriptor
+from pyflink.metrics import MetricGroup
 
 from operators.lifecycle import Lifecycle, Settled
 from operators.userstate import UserState
@@ -16,6 +17,7 @@ from schemas.errors import RejectedEvent, UnavailableError
 from schemas.events import Tick
 from schemas.policy import RuleBook
 from streams import flow
+from streams.flink.rest import RULES_HEARD_METRIC, RULES_VERSIONS_METRIC
 from streams.rules import Following, following
 from streams.tenants import Tenants
 
@@ -37,6 +39,22 @@ _decoder = msgspec.msgpack.Decoder(UserState)
 _encoder = msgspec.msgpack.Encoder()
 
 
+class _Told:
+    """What Flink's metrics say of the rules that this process follows.
+
+    They are counters, which are Java's own and may be set from any thread. A gauge would have a thread of
+    Flink's call Python with the thread state of the operator, which may be at work meanwhile.
+    """
+
+    def __init__(self, metrics: MetricGroup) -> None:
+        self._heard_ms = metrics.counter(RULES_HEARD_METRIC)
+        self._versions = metrics.counter(RULES_VERSIONS_METRIC)
+
+    def __call__(self, heard_ms: int, versions: int) -> None:
+        self._heard_ms.inc(heard_ms - self._heard_ms.get_count())
+        self._versions.inc(versions - self._versions.get_count())
+
+
 class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
     """Takes records as rows (user, topic, partition, offset, append_ms, key, value), gives rows to publish.
 
@@ -55,6 +73,7 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
         self._lead_ms = lead_ms
         self._in_thread = in_thread
         self._rules: Following | None = None
+        self._told: _Told | None = None
         self._watermark_ms: int | None = None
         self._detected_ms = 0.0
 
@@ -67,6 +86,13 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
         # Instances share the interpreter: 5 ms, the default, are a tenth of the budget to wait for a turn.
         sys.setswitchinterval(_TURN_S)
         self._state = runtime_context.get_state(ValueStateDescriptor("user", _STATE))
+        if self._in_thread:
+            self._told = _Told(runtime_context.get_metrics_group())
+
+    def close(self) -> None:
+        """Called by Flink after the last record, or before it begins again after a failure."""
+        if self._rules is not None and self._told is not None:
+            self._rules.unwatch(self._told)
 
     def process_element(self, row: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         """An event or answer changes its user's state; what is rejected goes into the dead-letter topic."""
@@ -115,6 +141,8 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
             return _NO_RULES
         if self._rules is None:
             self._rules = following(self.rules_from)
+            if self._told is not None:
+                self._rules.watch(self._told)
         return self._rules.book
 
     def _life(self, user: str) -> Lifecycle:

@@ -16,8 +16,12 @@ from schemas.errors import UnavailableError
 
 KEYED_OPERATOR = "lives"
 OFFERS_OPERATOR = "offers"
+RULES_HEARD_METRIC, RULES_VERSIONS_METRIC = "rulesHeardMs", "rulesVersions"
+"""Of the keyed operator: when (epoch ms) it was certain of the rules, and how many versions it knows."""
 _TIMEOUT_S = 5.0
 _POLL_S = 0.1
+_FETCH_S = 0.5
+"""Flink hands out the metrics that it had fetched before, and fetches them anew when it is asked."""
 _CAUSE = "Caused by: "
 _NO_STATE = "Could not restore"
 _LAG_METRIC = "KafkaConsumer.records-lag-max"  # `pendingRecords` stays 0 with several partitions
@@ -44,6 +48,16 @@ class Task(Struct, frozen=True, kw_only=True):
     state_bytes: int
 
 
+class KnownRules(Struct, frozen=True):
+    """The rules as the instance of the main job has them that is furthest behind.
+
+    `silent_s` is how long ago it was last certain that there are no newer ones.
+    """
+
+    versions: int
+    silent_s: float
+
+
 class Rest:
     """The one job behind REST port `port` on this machine.
 
@@ -64,15 +78,27 @@ class Rest:
 
         None until event time has begun there.
         """
-        job = self._job()["jid"]
-        metric = f"{operator}.currentOutputWatermark"
+        least = self._least(operator, "currentOutputWatermark").get("currentOutputWatermark")
+        return least if least is not None and least > -(1 << 62) else None
+
+    def rules(self) -> KnownRules | None:
+        """The rules that the main job follows; None until it has read them, at its first record."""
+        self._least(KEYED_OPERATOR, RULES_HEARD_METRIC)
+        time.sleep(_FETCH_S)
+        found = self._least(KEYED_OPERATOR, RULES_HEARD_METRIC, RULES_VERSIONS_METRIC)
+        heard_ms, versions = found.get(RULES_HEARD_METRIC, 0), found.get(RULES_VERSIONS_METRIC, 0)
+        silent_s = max(0.0, round(time.time() - heard_ms / 1000, 1))
+        return KnownRules(versions, silent_s) if heard_ms else None
+
+    def _least(self, operator: str, *metrics: str) -> dict[str, int]:
+        """Of each metric of `operator` that is known the least of all its instances."""
+        job, wanted = self._job()["jid"], [f"{operator}.{metric}" for metric in metrics]
         for vertex in self._get(f"/jobs/{job}")["vertices"]:
             path = f"/jobs/{job}/vertices/{vertex['id']}/subtasks/metrics"
-            if metric in {known["id"] for known in self._get(path)}:
-                found = self._get(f"{path}?get={metric}&agg=min")
-                least = int(found[0]["min"]) if found and "min" in found[0] else None
-                return least if least is not None and least > -(1 << 62) else None
-        return None
+            if set(wanted) <= {known["id"] for known in self._get(path)}:
+                found = self._get(f"{path}?get={','.join(wanted)}&agg=min")
+                return {one["id"].rpartition(".")[2]: int(one["min"]) for one in found if "min" in one}
+        return {}
 
     def behind(self) -> int:
         """How many records the job has not read yet of the partition that is furthest behind."""

@@ -69,7 +69,7 @@ class _Reader:
 def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     broker = Broker(record(V1))
     monkeypatch.setattr(following, "reading", broker.reading)
-    for name, value in {"_WAIT_MS": 1, "_ASK_S": 0.01, "_RETRY_S": 0.01, "_SILENT_S": 0.05}.items():
+    for name, value in {"_WAIT_MS": 1, "_ASK_S": 0.01, "_RETRY_S": 0.01, "SILENT_S": 0.05}.items():
         monkeypatch.setattr(following, name, value)
     return broker
 
@@ -168,6 +168,30 @@ def test_who_decides_by_rules_that_may_be_old_says_so_in_the_log(
     assert versions(followed) == ["v1"]
     told = [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
     assert len(told) == 1 and "nothing was heard of the rules" in told[0] and "v1" in told[0]
+
+
+def test_who_watches_is_told_while_it_is_certain_and_no_longer_when_it_is_not(
+    broker: Broker, follow: Callable[[], Following]
+) -> None:
+    followed, told = follow(), list[tuple[int, int]]()
+
+    def watcher(heard_ms: int, versions: int) -> None:
+        told.append((heard_ms, versions))
+
+    followed.watch(watcher)
+    broker.records.append(record(V2))
+    wait_until(lambda: bool(told) and told[-1][1] == 2)
+    assert abs(told[-1][0] - time.time() * 1000) < 1000
+    broker.is_there = False
+    opened = broker.opened
+    wait_until(lambda: broker.opened > opened + 1)
+    before = len(told)
+    wait_until(lambda: broker.opened > opened + 3)
+    assert len(told) == before
+    followed.unwatch(watcher)
+    broker.is_there = True
+    wait_until(lambda: followed.silent_s < 0.05)
+    assert len(told) == before
 
 
 def test_a_fault_that_nobody_foresaw_does_not_end_the_following(
