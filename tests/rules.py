@@ -15,6 +15,7 @@ from schemas.policy import Arm, Cap, Experiment, Policy, QuietHours, RuleBook, R
 from schemas.topics import TOPIC_OF_KIND
 from schemas.vocabulary import TIERS, HeldBy, Locale, Reason, Rung, Strategy
 from streams.memory import Memory
+from tests.streams.conftest import Engine
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 ZONES = (
@@ -223,7 +224,7 @@ def answer_to(request: DraftRequest) -> Draft:
     )
 
 
-def settled(engine: Memory) -> Iterator[Decision | Crossing]:
+def settled(engine: Memory | Engine) -> Iterator[Decision | Crossing]:
     """What has been decided: held, with a draft, or (a crossing) for the composer to word."""
     for record in engine.published("decisions"):
         yield msgspec.json.decode(record.value, type=Decision)

@@ -2,10 +2,12 @@
 
 import itertools
 import random
+import signal
 import time
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
 
+import psutil
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
@@ -37,6 +39,13 @@ _HEARD_S = 3.0
 """The job hears of new rules within half a second; this is for a busy machine."""
 
 
+class Published(NamedTuple):
+    """A record that has come out."""
+
+    key: bytes | None
+    value: bytes
+
+
 class Engine(Protocol):
     """An engine that runs the main job: what goes in, and what has come out."""
 
@@ -49,8 +58,11 @@ class Engine(Protocol):
     def carry_on(self, until_ms: int) -> None:
         """Event time is carried on to `until_ms`, and all that this leads to is published."""
 
-    def published(self, topic: str) -> list[tuple[bytes | None, bytes]]:
-        """Key and value of what has come out."""
+    def fail(self) -> None:
+        """It dies without warning, and goes on from its newest checkpoint."""
+
+    def published(self, topic: str) -> list[Published]:
+        """What has come out."""
 
 
 class InMemory:
@@ -68,8 +80,11 @@ class InMemory:
     def carry_on(self, until_ms: int) -> None:
         self.engine.tick(until_ms + self.engine.bound_ms + 1)
 
-    def published(self, topic: str) -> list[tuple[bytes | None, bytes]]:
-        return [(record.key, record.value) for record in self.engine.published(topic)]
+    def fail(self) -> None:
+        self.engine.restore(self.engine.checkpoint())
+
+    def published(self, topic: str) -> list[Published]:
+        return [Published(record.key, record.value) for record in self.engine.published(topic)]
 
 
 class OnFlink:
@@ -106,7 +121,18 @@ class OnFlink:
         at = rest.checkpoint_triggered_ms() or 0
         rest.wait_checkpoint_after(at, _WAIT_S)  # a checkpoint flushes what the producer still holds
 
-    def published(self, topic: str) -> list[tuple[bytes | None, bytes]]:
+    def fail(self) -> None:
+        self._producer.flush()
+        (pid,) = [status.pid for status in self.stack.status() if status.name == "flink"]
+        assert pid is not None
+        family = psutil.Process(pid).children(recursive=True)
+        psutil.Process(pid).send_signal(signal.SIGKILL)
+        _, left = psutil.wait_procs(family, timeout=30)
+        assert not left, "its JVM and Python workers end with it"
+        self.stack.up(only=("flink",))
+        Rest(self.stack.settings.flink_port).wait_running(_WAIT_S)
+
+    def published(self, topic: str) -> list[Published]:
         consumer = KafkaConsumer(
             bootstrap_servers=self._servers,
             fetch_max_bytes=2 * MAX_RECORD_BYTES,
@@ -117,10 +143,10 @@ class OnFlink:
             consumer.assign(partitions)
             consumer.seek_to_beginning()
             ends = consumer.end_offsets(partitions)
-            found: list[tuple[bytes | None, bytes]] = []
+            found: list[Published] = []
             while any(consumer.position(partition) < ends[partition] for partition in partitions):
                 for records in consumer.poll(timeout_ms=100).values():
-                    found += [(record.key, record.value) for record in records]
+                    found += [Published(record.key, record.value) for record in records]
             return found
         finally:
             consumer.close()
@@ -159,14 +185,17 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     return found
 
 
-History = Callable[[str, int], tuple[list[Event], int]]
+class History(Protocol):
+    """Makes the events of some users of a tenant over 75 days, as a replay of them, and where it ends."""
+
+    def __call__(self, tenant: str, seed: int, compose: bool = False) -> tuple[list[Event], int]: ...
 
 
 @pytest.fixture
 def history() -> History:
-    """Makes the events of some users of a tenant over 75 days, as a replay of them, and where it ends."""
+    """A history that begins after all those before."""
 
-    def make(tenant: str, seed: int) -> tuple[list[Event], int]:
+    def make(tenant: str, seed: int, compose: bool = False) -> tuple[list[Event], int]:
         rnd = random.Random(seed)
         begin = next(_begins) + rnd.randrange(HOUR_MS)
         until_ms = begin + 110 * 24 * HOUR_MS
@@ -182,7 +211,7 @@ def history() -> History:
                         "tenant": tenant,
                         "user_id": f"u/{user}☂",
                         "ts": begin + day * 24 * HOUR_MS + rnd.randrange(24 * HOUR_MS),
-                        "replay": Replay(until=until_ms),
+                        "replay": Replay(until=until_ms, compose=compose),
                     }
                     kind = rnd.random() < 0.2
                     events.append(Login(**common) if kind else Usage(**common, feature="export"))

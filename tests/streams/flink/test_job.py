@@ -1,16 +1,14 @@
 """The main job, whatever engine runs it: what is rejected, what is decided, and what survives a kill."""
 
-import signal
-
 import msgspec
-import psutil
 import pytest
 
 from schemas.codec import MAX_EVENT_BYTES, encode
 from schemas.deadletter import DeadLetter
 from schemas.decision import Crossing, Decision, Draft, DraftRequest
-from schemas.events import Event, Login, Replay
+from schemas.events import Event, Replay
 from schemas.risk import Assessment, Effect, Risk
+from schemas.topics import TOPIC_OF_KIND
 from schemas.vocabulary import Cause, HeldBy, Locale, Outcome, Reason, Rung, Trigger
 from streams.batch import recompute
 from streams.flink.rest import Rest
@@ -44,8 +42,8 @@ BAD: dict[str, tuple[bytes | None, bytes | None, str]] = {
 
 def send_all(engine: Engine, events: list[Event]) -> None:
     for event in events:
-        topic = "events.login" if isinstance(event, Login) else "events.usage"
-        engine.send(topic, event.key.encode(), encode(event))
+        topic = TOPIC_OF_KIND[event.__struct_config__.tag]  # type: ignore[index]  # a tag is a word
+        engine.send(topic.name, event.key.encode(), encode(event))
 
 
 def decided(engine: Engine, tenant: str) -> dict[str, Decision]:
@@ -195,14 +193,7 @@ def test_a_killed_job_goes_on_from_its_checkpoint_and_misses_nothing(
         send_all(on_flink, events[begin : begin + third])
         on_flink.tick(events[begin + third].ts)
         rest.wait_checkpoint_after(rest.checkpoint_triggered_ms() or 0, 60)
-        (pid,) = [status.pid for status in on_flink.stack.status() if status.name == "flink"]
-        assert pid is not None
-        family = psutil.Process(pid).children(recursive=True)
-        psutil.Process(pid).send_signal(signal.SIGKILL)
-        _, left = psutil.wait_procs(family, timeout=30)
-        assert not left, "its JVM and Python workers end with it"
-        on_flink.stack.up(only=("flink",))
-        rest.wait_running(240)
+        on_flink.fail()
     send_all(on_flink, events[2 * third :])
     on_flink.carry_on(until_ms)
     check(on_flink, "killed", events, until_ms)

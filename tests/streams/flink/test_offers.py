@@ -9,27 +9,22 @@ from schemas.policy import Policy, Rules
 from schemas.vocabulary import HeldBy, Tier
 from streams.batch import recompute
 from tests.streams.conftest import Engine, History
+from tests.streams.flink.test_job import send_all
 
 NEW_YORK = zone("America/New_York")
 
 
 def test_a_day_has_so_many_offers_and_the_first_crossings_get_them(engine: Engine, history: History) -> None:
-    events, until_ms = history("offering", 5)
+    events, until_ms = history("offering", 5, compose=True)
     begin_ms = events[0].ts
     budget = Policy(offers_per_day=1, time_zone="America/New_York")
     engine.rule(Rules(version="budget", since=begin_ms, tenants={"offering": budget}))
-    composed = [
-        msgspec.structs.replace(event, replay=msgspec.structs.replace(event.replay, compose=True))
-        for event in events
-        if event.replay is not None
-    ]
-    for event in composed:
-        engine.send(f"events.{msgspec.to_builtins(event)['kind']}", event.key.encode(), encode(event))
+    send_all(engine, events)
     engine.carry_on(until_ms)
 
     expected = [
         one
-        for one in recompute(map(encode, composed), until_ms).decisions
+        for one in recompute(map(encode, events), until_ms).decisions
         if one.to_tier is Tier.HIGH and one.cause == "decline"
     ]
     first_of_day: dict[object, str] = {}
