@@ -6,14 +6,16 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from schemas.codec import encode
-from schemas.decision import Decision, Script, Timing
 from schemas.errors import InputError
 from schemas.policy import Cap, Policy, RuleBook, Rules
-from schemas.vocabulary import Cause, Locale, Outcome, Rung, Tier
+from schemas.vocabulary import Locale, Rung
 from streams.audit import Decided, check, entries, lines
+from streams.cli import app
 from streams.consumer import Record
+from tests.records import decision, script
 
 BOOK = RuleBook(
     [
@@ -27,33 +29,18 @@ BOOK = RuleBook(
 
 
 def record(number: int, tenant: str = "bank", id: str | None = None, partition: int = 0) -> Record:
-    decision = Decision(
+    made = decision(
         id=id or f"d{number}",
         tenant=tenant,
-        user_id="u1",
-        cause=Cause.DECLINE,
         at=number * 1000,
-        from_tier=Tier.VERY_LOW,
-        to_tier=Tier.LOW,
-        activity=85,
-        outcome=Outcome.SENT,
-        strategy=Tier.LOW.strategy,
-        script=Script(
-            text=f"您好 {number}",
-            locale=Locale.ZH,
-            rung=Rung.TEMPLATE,
-            model="templates",
-            model_version="bank-1",
-            age_ms=0,
-        ),
-        timing=Timing(detected_ms=1, published_ms=2),
+        script=script(text=f"您好 {number}", locale=Locale.ZH, rung=Rung.TEMPLATE),
     )
     return Record(
         partition=partition,
         offset=number,
         append_ms=number * 1000 + 7,
         key=f"{tenant}/u1".encode(),
-        value=encode(decision),
+        value=encode(made),
     )
 
 
@@ -140,3 +127,16 @@ def test_what_is_no_trail_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_bytes(b"")
     with pytest.raises(InputError, match="missing"):
         check(tmp_path / "empty.jsonl")
+
+
+def test_the_command_checks_a_trail_shows_its_last_hash_whole_and_names_the_first_altered_line(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "bank.jsonl"
+    written = list(lines(entries(RECORDS, "bank", 0, BOOK)))
+    path.write_bytes(b"".join(line + b"\n" for line in written))
+    done = CliRunner().invoke(app, ["audit", "--check", str(path)])
+    assert done.exit_code == 0 and check(path).last_hash in done.stdout
+    path.write_bytes(path.read_bytes().replace("您好 2".encode(), "您好 9".encode()))
+    with pytest.raises(InputError, match="line 3"):
+        CliRunner().invoke(app, ["audit", "--check", str(path)], catch_exceptions=False)
