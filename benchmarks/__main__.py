@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from benchmarks import capacity, gpu, latency, policy, risk, rollback, scale
+from benchmarks import brief, capacity, gpu, latency, policy, risk, rollback, scale
 from benchmarks.peers.command import peers
 from benchmarks.simulation.calibrate import simulate_calibrate
 from benchmarks.simulation.command import simulate
@@ -32,6 +32,7 @@ app.command()(gpu.gpu)
 app.command()(risk.risk)
 app.command()(rollback.rollback)
 app.command()(policy.policy)
+app.command()(brief.brief)
 app.command()(peers)
 app.command()(simulate)
 app.command()(simulate_calibrate)

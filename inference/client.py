@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from hashlib import blake2b
 from types import TracebackType
 from typing import Any, Self
 
@@ -33,7 +34,7 @@ BREAKER_OPEN_S = 2.0
 FAIR_MS = 1000
 """A missed deadline counts as a failure of the server only where the model had at least this long: a short
 one says more about the caller's hurry."""
-TEMPERATURE, TOP_P, TOP_K = 0.5, 0.9, 50
+TEMPERATURE, TOP_P, TOP_K, MAX_TOKENS = 0.5, 0.9, 50, 96
 _CHANNEL = [
     # gRPC would wait up to two minutes before it tries a server again that was away.
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -46,11 +47,16 @@ _TOO_LATE = {"StatusCode.DEADLINE_EXCEEDED", "StatusCode.CANCELLED"}
 
 
 class Generation(Struct, frozen=True, kw_only=True):
-    """What the model wrote: a Mustache template. `steps` holds the ms that each step took."""
+    """What the model wrote: a Mustache template. `steps` holds the ms that each step took.
+
+    `prompt` is the digest of what it was asked, `seed` where its chance began.
+    """
 
     text: str
     model: str
     model_version: str
+    prompt: str = ""
+    seed: int = 0
     steps: dict[str, float] = field(default_factory=dict)
 
 
@@ -104,11 +110,12 @@ class ScriptModel:
         return self._serving().version_for(user)
 
     async def generate(
-        self, prompt: str, deadline_ms: float, user: str = "", *, max_tokens: int = 96
+        self, prompt: str, deadline_ms: float, user: str = "", *, seed: int = 0, max_tokens: int = MAX_TOKENS
     ) -> Generation:
         """The answer of `user`'s version to `prompt` (see `inference.prompt`) before `deadline_ms`, epoch ms.
 
-        Where the deadline passes first, the model stops writing.
+        Where the deadline passes first, the model stops writing. The small model answers the same to the same
+        `seed` and prompt; a large one mostly, as what a GPU adds up depends on what else it does.
 
         Raises:
             DeadlineExceeded: there was no whole answer by then.
@@ -126,9 +133,10 @@ class ScriptModel:
                 try:
                     # A call whose own deadline passes while gRPC still prepares it never ends by itself.
                     async with asyncio.timeout(left_ms / 1000):
-                        made = await self._ask(
-                            _request(prompt, self.version_for(user), deadline_ms, max_tokens), deadline_ms
+                        asked = _request(
+                            prompt, self.version_for(user), deadline_ms, sampling(seed, max_tokens)
                         )
+                        made = await self._ask(asked, deadline_ms)
                 except (TimeoutError, InferenceServerException, grpc.RpcError) as error:
                     ours = self._translated(error, deadline_ms, left_ms)
                     if not isinstance(ours, DeadlineExceeded) or left_ms >= FAIR_MS:
@@ -140,7 +148,9 @@ class ScriptModel:
             ) from None
         if hurried is not None:
             raise hurried
-        return msgspec.structs.replace(made, steps={"generate": _now_ms() - began_ms})
+        return msgspec.structs.replace(
+            made, prompt=digest(prompt), seed=seed, steps={"generate": _now_ms() - began_ms}
+        )
 
     def _connection(self) -> InferenceServerClient:
         if self._client is None:
@@ -199,6 +209,30 @@ class ScriptModel:
         return GenerationError(f"{MODEL} failed: {message}")
 
 
+def sampling(seed: int, max_tokens: int = MAX_TOKENS) -> dict[str, Any]:
+    """How an answer is drawn, by vLLM's names."""
+    drawn = {"temperature": TEMPERATURE, "top_p": TOP_P, "top_k": TOP_K, "seed": seed}
+    return {"max_tokens": max_tokens, **drawn}
+
+
+def digest(prompt: str) -> str:
+    """What tells a question from all others: the prompt, and how its answer is drawn.
+
+    >>> digest("Hello?") == digest("Hello?"), len(digest("Hello?")), digest("Hello!") == digest("Hello?")
+    (True, 16, False)
+    """
+    return blake2b(json.dumps([prompt, sampling(0)]).encode(), digest_size=8).hexdigest()
+
+
+def seed_of(*what: str | int) -> int:
+    """The seed of what is written for `what`: for the same again, the same.
+
+    >>> seed_of("62b2", 0) == seed_of("62b2", 0), seed_of("62b2", 0) == seed_of("62b2", 1)
+    (True, False)
+    """
+    return int.from_bytes(blake2b(json.dumps(what).encode(), digest_size=4).digest()) >> 1
+
+
 def _late(left_ms: float) -> DeadlineExceeded:
     return DeadlineExceeded(f"no script within {max(0.0, left_ms):.0f} ms")
 
@@ -211,12 +245,11 @@ async def _once(request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
     yield request
 
 
-def _request(prompt: str, version: str, deadline_ms: float, max_tokens: int) -> dict[str, Any]:
-    sampling = {"max_tokens": max_tokens, "temperature": TEMPERATURE, "top_p": TOP_P, "top_k": TOP_K}
+def _request(prompt: str, version: str, deadline_ms: float, drawn: dict[str, Any]) -> dict[str, Any]:
     values: tuple[tuple[str, str, Any], ...] = (
         ("text_input", "BYTES", np.array([prompt.encode()], dtype=np.object_)),
         ("stream", "BOOL", np.array([False])),
-        ("sampling_parameters", "BYTES", np.array([json.dumps(sampling).encode()], dtype=np.object_)),
+        ("sampling_parameters", "BYTES", np.array([json.dumps(drawn).encode()], dtype=np.object_)),
         ("exclude_input_in_output", "BOOL", np.array([True])),
     )
     inputs = []

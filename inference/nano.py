@@ -12,6 +12,8 @@ from tokenizers import Tokenizer
 
 from inference.prompt import STOPS
 
+NAME = "holdfast-nano"
+"""What records call it."""
 MAX_POSITIONS = 512
 """Tokens of prompt and answer together."""
 _THREADS = 1

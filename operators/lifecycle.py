@@ -221,7 +221,7 @@ class Lifecycle(Struct, frozen=True):
             state = msgspec.structs.replace(state, rose_at=at_ms)
         if ruling.is_counted:
             state = with_sent(state, at_ms)
-        if ruling.again and ruling.allowed_at is not None:
+        if ruling.is_put_off and ruling.allowed_at is not None:
             waiting = (*state.waiting, Waiting(put_off(crossing), ruling.allowed_at))
             state = msgspec.structs.replace(state, waiting=waiting)
         if not ruling.is_worded:

@@ -50,7 +50,7 @@ def rule(rules: Rules, crossing: Crossing, standing: Standing) -> Ruling:
     ... )
     >>> rules = Rules(version="v1", default=Policy(quiet_hours=QuietHours(begin="21:00", end="08:00")))
     >>> ruling = rule(rules, crossing, Standing(at=crossing.at, tier=Tier.HIGH))
-    >>> ruling.held_by.value, ruling.again, ruling.allowed_at // 60_000 - 8 * 60
+    >>> ruling.held_by.value, ruling.is_put_off, ruling.allowed_at // 60_000 - 8 * 60
     ('quiet_hours', True, 0)
     """
     policy = rules.of(crossing.tenant)
@@ -70,7 +70,6 @@ def rule(rules: Rules, crossing: Crossing, standing: Standing) -> Ruling:
         standing=standing,
         held_by=held_by,
         allowed_at=allowed_at,
-        again=held_by is HeldBy.QUIET_HOURS,
         passed=tuple(passed),
         assigned=assigned,
         treatment=treatment,

@@ -61,15 +61,14 @@ class Ruling(Struct, frozen=True, kw_only=True, omit_defaults=True):
     again.
 
     `allowed_at` (epoch ms, event time) is when a held crossing would have been allowed; null where it never
-    would. `again` tells that it is decided again then. `passed` are rules that would have held it, and that
-    the tenant lets its tier pass. `treatment` is what the arms in `assigned` change.
+    would. `passed` are rules that would have held it, and that the tenant lets its tier pass. `treatment` is
+    what the arms in `assigned` change.
     """
 
     version: str
     standing: Standing
     held_by: HeldBy | None = None
     allowed_at: EpochMs | None = None
-    again: bool = False
     passed: tuple[HeldBy, ...] = ()
     assigned: tuple[Assignment, ...] = ()
     treatment: Treatment = AS_EVER
@@ -77,6 +76,11 @@ class Ruling(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where the tenant's offers of the day are bounded and the script may carry one: how many there were
     before.
     """
+
+    @property
+    def is_put_off(self) -> bool:
+        """Whether it is decided again, at `allowed_at`."""
+        return self.held_by is HeldBy.QUIET_HOURS
 
     @property
     def is_worded(self) -> bool:
@@ -147,12 +151,17 @@ class Told(Struct, frozen=True, kw_only=True):
     """What the author of a script was told of its user, so that the script can be judged again.
 
     `facts` are the only values that it may state, but for the user's name: `named` tells that the account's
-    was among them, and it is not kept a second time. `sentences` are what else numbers may come from.
+    was among them, and it is not kept a second time. `sentences` are what else numbers may come from, `brief`
+    what the tenant wants of it. Where a model wrote it, `prompt` is the digest of all that it was asked, and
+    `seed` where its chance began: asked the same with the same seed, the same version writes the same.
     """
 
     facts: dict[str, str]
     named: bool = False
     sentences: tuple[str, ...] = ()
+    brief: str = ""
+    prompt: str = ""
+    seed: int | None = None
 
 
 class Script(Struct, frozen=True, kw_only=True):

@@ -143,7 +143,6 @@ def _ruling(rules: Rules, crossing: Crossing, standing: Standing, life: Life) ->
         standing=standing,
         held_by=held_by,
         allowed_at=allowed_at,
-        again=held_by is HeldBy.QUIET_HOURS,
         passed=tuple(asked),
         assigned=assigned,
         treatment=treatment,

@@ -104,7 +104,7 @@ class _Walk:
             ruling = rule(self._book.at(at_ms), crossing, self._standing(crossing, at_ms))
             if ruling.is_counted:
                 self._sent = (*(sent for sent in self._sent if sent > at_ms - SENT_MS), at_ms)
-            if ruling.again and ruling.allowed_at is not None and ruling.allowed_at < self._until_ms:
+            if ruling.is_put_off and ruling.allowed_at is not None and ruling.allowed_at < self._until_ms:
                 heappush(moments, (ruling.allowed_at, True, number, put_off(crossing), head))
                 number += 1
                 continue

@@ -12,6 +12,8 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from inference.client import digest
+from inference.prompt import prompt
 from inference.risk import Risk as RiskModel
 from operators import guard, templates
 from operators.budget import Spent, spend
@@ -22,7 +24,7 @@ from operators.signals import NAMES
 from operators.tier import activity, next_tier, usual_hours
 from operators.window import PANE_MS, RECENT_PANES, WINDOW_PANES, pane_of, phase_ms
 from schemas.decision import AGAIN, Crossing, Decision, Draft, DraftRequest, Ruling, Script, decision_id
-from schemas.errors import GuardFailed
+from schemas.errors import GuardFailed, UnavailableError
 from schemas.events import Account, Event, Login, Support, Usage
 from schemas.outcome import UserOutcome
 from schemas.policy import RuleBook, Rules
@@ -40,6 +42,11 @@ _TOLERANCE = 1e-6
 
 RiskModels = Callable[[str], RiskModel | None]
 """The churn model's version of that name; None where it is not on this machine."""
+
+
+Writer = Callable[[Script, str], str]
+"""What the version that wrote the script writes to that prompt with the recorded seed: a Mustache template.
+UnavailableError where it cannot be asked here."""
 
 
 class Seen(Struct, frozen=True, kw_only=True):
@@ -139,7 +146,9 @@ def _kind(event: Event) -> str:
     return str(event.__struct_config__.tag)
 
 
-def rerun(story: Story, book: RuleBook, tenants: Tenants, risk_models: RiskModels) -> list[Check]:
+def rerun(
+    story: Story, book: RuleBook, tenants: Tenants, risk_models: RiskModels, writer: Writer
+) -> list[Check]:
     """Every step of the decision that its records allow to be done again, in their order.
 
     `book` and `tenants` are the rules and the tenants' profiles as they are now.
@@ -149,7 +158,7 @@ def rerun(story: Story, book: RuleBook, tenants: Tenants, risk_models: RiskModel
     if decision.risk is not None:
         checks += _assessed(story, risk_models)
     if decision.script is not None:
-        checks += _written(story, decision.script, tenants.of(decision.tenant))
+        checks += _written(story, decision.script, tenants.of(decision.tenant), writer)
     return checks
 
 
@@ -218,7 +227,7 @@ def _ruled(decision: Decision, book: RuleBook, account: Account | None) -> Itera
         yield _unchecked("ruling", f"the topic rules has no version {ruling.version!r} any more")
         return
     again = _budgeted(rules, decision, ruling, rule(rules, crossing_of(decision), standing))
-    yield _ruling("ruling", ruling, again, ("held_by", "allowed_at", "again", "passed"))
+    yield _ruling("ruling", ruling, again, ("held_by", "allowed_at", "passed"))
     yield _ruling("arms", ruling, again, ("assigned", "treatment"))
     at_last = (ruling.held_by, HeldBy.GUARD) if ruling.is_worded else (ruling.held_by,)
     if decision.held_by in at_last:
@@ -291,7 +300,7 @@ def _assessed(story: Story, models: RiskModels) -> Iterator[Check]:
     yield _equal("reasons", names, raising[: len(names)])
 
 
-def _written(story: Story, script: Script, tenant: Tenant) -> Iterator[Check]:
+def _written(story: Story, script: Script, tenant: Tenant, writer: Writer) -> Iterator[Check]:
     decision, draft = story.decision, story.draft
     if script.rung is Rung.DRAFT and draft is None:
         yield _unchecked("rung", "the topic drafts has this draft no longer")
@@ -311,10 +320,27 @@ def _written(story: Story, script: Script, tenant: Tenant) -> Iterator[Check]:
                 yield _equal("text of the template", script.text, render(text.template, profile.facts))
             else:
                 yield _unchecked("text of the template", f"templates are of version {text.version} now")
+        else:
+            yield _rewritten(script, profile, writer)
         guard.check(script.text, profile)
         yield Check(what="guard", verdict=Verdict.SAME)
     except GuardFailed as error:
         yield Check(what="guard", verdict=Verdict.DIFFERS, why=f"recorded passed, again {error}")
+
+
+def _rewritten(script: Script, profile: Profile, writer: Writer) -> Check:
+    """What the model writes when it is asked as it was. A segment's script is for anyone of the segment."""
+    told, what = script.told, "text of the model"
+    if told is None or told.seed is None:
+        return _unchecked(what, "the record has no seed: it is of a version before it")
+    is_for_many = script.rung is Rung.SEGMENT
+    asked = prompt(msgspec.structs.replace(profile, sentences=()) if is_for_many else profile)
+    if digest(asked) != told.prompt:
+        return _unchecked(what, "the model is asked in other words now, or the account is of another plan")
+    try:
+        return _equal(what, script.text, render(writer(script, asked), profile.facts))
+    except UnavailableError as error:
+        return _unchecked(what, str(error))
 
 
 def profile_of(story: Story) -> Profile | str:
@@ -336,6 +362,7 @@ def profile_of(story: Story) -> Profile | str:
         plan="free" if story.account is None else story.account.plan,
         facts=facts,
         sentences=script.told.sentences,
+        brief=script.told.brief,
     )
 
 

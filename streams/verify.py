@@ -46,7 +46,6 @@ RULED = (
     "standing",
     "held_by",
     "allowed_at",
-    "again",
     "passed",
     "assigned",
     "treatment",

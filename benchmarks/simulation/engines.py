@@ -183,7 +183,7 @@ class _Nobody:
     def version_for(self, user: str) -> str:
         return "none"
 
-    async def generate(self, prompt: str, deadline_ms: float, user: str = "") -> Generation:
+    async def generate(self, prompt: str, deadline_ms: float, user: str = "", *, seed: int = 0) -> Generation:
         raise UnavailableError("no model is asked here")
 
 

@@ -26,10 +26,11 @@ class Model(Protocol):
         """The version that writes for `user` (`tenant/user_id`) at this moment."""
         ...
 
-    async def generate(self, prompt: str, deadline_ms: float, user: str = "") -> Generation:
+    async def generate(self, prompt: str, deadline_ms: float, user: str = "", *, seed: int = 0) -> Generation:
         """A Mustache template before `deadline_ms` (epoch ms), or a GenerationError or UnavailableError.
 
-        `user`'s version of the model writes it; the promoted one where it is for nobody.
+        `user`'s version of the model writes it; the promoted one where it is for nobody. Its chance begins
+        with `seed`.
         """
         ...
 
@@ -47,10 +48,18 @@ def treatment_of(crossing: Crossing) -> Treatment:
     return AS_EVER if crossing.ruling is None else crossing.ruling.treatment
 
 
-def told(profile: Profile) -> Told:
-    """What is recorded of `profile`: all but the name, which the account has."""
-    facts = {slot: fact for slot, fact in profile.facts.items() if slot != "name"}
-    return Told(facts=facts, named="name" in profile.facts, sentences=profile.sentences)
+def told(profile: Profile, made: Generation | None = None) -> Told:
+    """What is recorded of `profile`: all but the name, which the account has. And how the model that `made` a
+    script of it was asked.
+    """
+    return Told(
+        facts={slot: fact for slot, fact in profile.facts.items() if slot != "name"},
+        named="name" in profile.facts,
+        sentences=profile.sentences,
+        brief=profile.brief,
+        prompt="" if made is None else made.prompt,
+        seed=None if made is None else made.seed,
+    )
 
 
 def now_ms() -> float:

@@ -7,7 +7,7 @@ In a replay with composing, detection is likewise the moment at which the stream
 
 from collections.abc import Callable
 
-from inference.client import Generation
+from inference.client import Generation, seed_of
 from inference.prompt import prompt
 from operators import templates
 from operators.ladder import NOT_TRIED, Exhausted, Taken, settle
@@ -53,7 +53,7 @@ class Composer:
         steps.end("features")
         only = self._author.only_rung(crossing)
         if only in (None, Rung.LIVE):
-            live = await self._live(profile, crossing.detected_ms + self._time_ms, crossing.key)
+            live = await self._live(profile, crossing, crossing.detected_ms + self._time_ms)
         else:
             live = HoldfastError(NOT_TRIED)
         made_ms = steps.end("model")
@@ -94,7 +94,9 @@ class Composer:
         """
         await self._model.generate(prompt(self._author.nobody()), self._clock() + within_ms)
 
-    async def _live(self, profile: Profile, deadline_ms: float, user: str) -> Generation | HoldfastError:
+    async def _live(
+        self, profile: Profile, crossing: Crossing, deadline_ms: float
+    ) -> Generation | HoldfastError:
         begun_ms = self._clock()
         left_ms = deadline_ms - begun_ms
         if left_ms <= 0:
@@ -103,7 +105,9 @@ class Composer:
         if not self._pace.fits(left_ms):
             return DeadlineExceeded(f"not asked: {left_ms:.0f} ms left, and it takes up to {expected_ms:.0f}")
         try:
-            made = await self._model.generate(prompt(profile), deadline_ms, user)
+            made = await self._model.generate(
+                prompt(profile), deadline_ms, crossing.key, seed=seed_of(crossing.id)
+            )
         except DeadlineExceeded as error:
             self._pace.took(self._clock() - begun_ms)
             return error
@@ -137,9 +141,10 @@ def _script(
     published_ms: float,
 ) -> Script:
     """The script with its author: the model that `made` it at that time, or people, in that `version`."""
-    model, age_ms = templates.MODEL, 0.0
+    model, age_ms, generation = templates.MODEL, 0.0, None
     if made is not None and isinstance(made[0], Generation):
-        model, version, age_ms = made[0].model, made[0].model_version, published_ms - made[1]
+        generation, age_ms = made[0], published_ms - made[1]
+        model, version = generation.model, generation.model_version
     return Script(
         text=taken.text,
         locale=profile.locale,
@@ -147,5 +152,5 @@ def _script(
         model=model,
         model_version=version,
         age_ms=round(age_ms, 3),
-        told=told(profile),
+        told=told(profile, generation),
     )

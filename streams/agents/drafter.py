@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from inference.client import Generation
+from inference.client import Generation, seed_of
 from inference.prompt import prompt
 from operators.ladder import Taken, settle
 from schemas.decision import Draft, DraftRequest
@@ -53,9 +53,10 @@ class Drafter:
         user = await self._complete(request)
         profile = self._author.profile(crossing, user)
         refused = "nothing was written"
-        for _ in range(TRIES):
+        for number in range(TRIES):
             try:
-                made = await self._written(request, prompt(profile))
+                seed = seed_of(crossing.id, request.asked_at, number)
+                made = await self._written(request, prompt(profile), seed)
             except DeadlineExceeded as error:
                 self._check_time(request)
                 refused = str(error)
@@ -75,19 +76,19 @@ class Drafter:
                     model=made.model,
                     model_version=made.model_version,
                     written_ms=self._clock(),
-                    told=told(profile),
+                    told=told(profile, made),
                 )
             refused = settled.fallbacks[Rung.DRAFT]
         raise GenerationError(f"{TRIES} scripts in turn may not be sent, the last for {refused}")
 
-    async def _written(self, request: DraftRequest, asked: str) -> Generation:
+    async def _written(self, request: DraftRequest, asked: str, seed: int) -> Generation:
         """What the model writes, through its outages, in this request's turn."""
         while True:
             async with self._turns.turn(request.crossing.tenant, request.crossing.decided_at):
                 self._check_time(request)
                 try:
                     deadline_ms = self._clock() + PATIENCE_MS
-                    return await self._model.generate(asked, deadline_ms, request.crossing.key)
+                    return await self._model.generate(asked, deadline_ms, request.crossing.key, seed=seed)
                 except (BreakerOpen, UnavailableError) as error:
                     logger.warning("no drafts for now: %s", error)
             await asyncio.sleep(_PAUSE_S)

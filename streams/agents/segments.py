@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from inference.client import Generation
+from inference.client import Generation, seed_of
 from inference.prompt import header, prompt
 from operators.ladder import Taken, settle
 from schemas.errors import HoldfastError
@@ -106,8 +106,10 @@ class Segments:
     async def _write(self, profile: Profile, user: str) -> None:
         """Keeps a template that passes the guard for the first user of the segment."""
         anyone = msgspec.structs.replace(profile, sentences=())
-        for _ in range(TRIES):
-            made = await self._model.generate(prompt(anyone), self._clock() + PATIENCE_MS, user)
+        for number in range(TRIES):
+            # Of the user as well: what nobody may be sent is not written for the next one again.
+            seed = seed_of(user, header(profile), number)
+            made = await self._model.generate(prompt(anyone), self._clock() + PATIENCE_MS, user, seed=seed)
             settled = settle(profile, [(Rung.SEGMENT, made.text)])
             if isinstance(settled, Taken) and settled.rung is Rung.SEGMENT:
                 self._keep(_Key(profile.tenant, header(profile), made.model_version), profile, made)

@@ -8,10 +8,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from inference import risk
-from inference.tritonserver import MODEL_REPOSITORY
+from inference import nano, risk
+from inference.client import sampling
+from inference.tritonserver import MODEL, MODEL_REPOSITORY
 from operators.signals import NAMES
-from schemas.decision import Decision, Ruling
+from schemas.decision import Decision, Ruling, Script
 from schemas.errors import UnavailableError
 from schemas.events import Account, Event, Support, Usage
 from schemas.vocabulary import Locale
@@ -61,7 +62,13 @@ def explain(
         notice(f"{error}; the user's events are left out (or read them with --events topics)")
         story = gather(settings, id, user, "none", now_ms)
     book, tenants = read_rules(settings.bootstrap_servers), load_tenants(settings.tenants_file)
-    checks = rerun(story, book, tenants, lambda version: _model(settings, version))
+    checks = rerun(
+        story,
+        book,
+        tenants,
+        lambda version: _model(settings, version),
+        lambda script, prompt: written(settings, script, prompt),
+    )
     if as_json:
         print_json({"story": story, "checks": checks})
     else:
@@ -82,6 +89,23 @@ def _model(settings: Settings, version: str) -> risk.Risk | None:
             except UnavailableError as error:
                 notice(str(error))
     return None
+
+
+def written(settings: Settings, script: Script, prompt: str) -> str:
+    """What the small model writes to `prompt`, in this process: the one that serves is left in peace.
+
+    Raises:
+        UnavailableError: a large model wrote it, or its version is not here any more.
+    """
+    who = f"{script.model} {script.model_version}"
+    if script.model != nano.NAME or script.told is None or script.told.seed is None:
+        raise UnavailableError(f"{who} runs elsewhere: what a GPU writes depends on what else it does")
+    for repository in (settings.model_repository, MODEL_REPOSITORY):
+        folder = repository / MODEL / script.model_version
+        if (folder / "model.onnx").exists():
+            drawn = nano.Sampling.of(sampling(script.told.seed))
+            return "".join(nano.Nano(folder).generate(prompt, drawn, lambda: False)).strip()
+    raise UnavailableError(f"{who} is no longer in {settings.model_repository}")
 
 
 def told(story: Story) -> Iterator[str]:
@@ -165,7 +189,7 @@ def _ruling(ruling: Ruling) -> Iterator[str]:
     yield f"[bold]rules[/]  version {escape(ruling.version) or 'none'}, as of {day(ruling.standing.at)}"
     yield "  " + ", ".join(f"{rule}: {said}" for rule, said in answers(ruling))
     if ruling.allowed_at is not None:
-        then = "; it is decided again then" if ruling.again else ""
+        then = "; it is decided again then" if ruling.is_put_off else ""
         yield f"  allowed at {day(ruling.allowed_at)}{then}"
     for arm in ruling.assigned:
         yield f"  experiment {escape(arm.experiment)}: arm {escape(arm.arm)}, propensity {arm.propensity:g}"

@@ -5,23 +5,17 @@ import pytest
 
 from benchmarks.tally import Tally
 from schemas.codec import encode
-from schemas.decision import Decision, Timing
-from schemas.vocabulary import Cause, HeldBy, Locale, Outcome, Tier
+from schemas.decision import Timing
+from schemas.vocabulary import HeldBy, Locale, Tier
 from streams.consumer import Record
 from streams.traffic import Plan
+from tests.records import decision
 
-DECISION = Decision(
-    id="d1",
-    tenant="acme",
-    user_id="u1",
-    cause=Cause.DECLINE,
+DECISION = decision(
     at=900,
     from_tier=Tier.VERY_LOW,
     to_tier=Tier.LOW,
-    activity=85,
-    outcome=Outcome.HELD,
     held_by=HeldBy.CONSENT,
-    strategy=Tier.LOW.strategy,
     timing=Timing(detected_ms=1000, published_ms=1002),
 )
 

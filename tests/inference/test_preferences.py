@@ -11,9 +11,10 @@ from inference.prompt import header
 from inference.training.corpus import examples
 from inference.training.phrases import slots_of, unfilled
 from operators.render import render
-from schemas.decision import Decision, Script, Timing
+from schemas.decision import Decision
 from schemas.outcome import OutcomeKind, UserOutcome
-from schemas.vocabulary import Cause, Locale, Outcome, Reason, Rung, Tier
+from schemas.vocabulary import Reason, Rung, Tier
+from tests import records
 
 TEXTS = [
     "Hi {{name}}, {{product}} is here.",
@@ -24,20 +25,13 @@ TEXTS = [
 
 
 def decision(number: int, text: str, tier: Tier = Tier.HIGH, reason: Reason = Reason.ERRORS) -> Decision:
-    return Decision(
+    return records.decision(
         id=f"d{number}",
-        tenant="acme",
         user_id=f"u{number}",
-        cause=Cause.DECLINE,
         at=number,
-        from_tier=Tier.VERY_LOW,
         to_tier=tier,
-        activity=20.0,
-        outcome=Outcome.SENT,
-        strategy=tier.strategy,
         reason=reason,
-        script=Script(text=text, locale=Locale.EN, rung=Rung.LIVE, model="m", model_version="1", age_ms=0.0),
-        timing=Timing(detected_ms=0.0, published_ms=1.0),
+        script=records.script(text=text, rung=Rung.LIVE),
     )
 
 

@@ -8,7 +8,8 @@ from schemas.codec import encode
 from schemas.deadletter import DeadLetter
 from schemas.decision import Decision, Timing, decision_id
 from schemas.topics import EVENT_TOPICS, MAX_RECORD_BYTES, REJECTED, TOPIC_OF_KIND, TOPICS
-from schemas.vocabulary import TIERS, Cause, HeldBy, Locale, Outcome, Strategy, Tier
+from schemas.vocabulary import TIERS, Cause, HeldBy, Locale
+from tests.records import decision
 
 
 def test_an_id_is_a_function_of_user_cause_and_time_alone() -> None:
@@ -24,21 +25,12 @@ def test_an_id_is_a_function_of_user_cause_and_time_alone() -> None:
 
 
 def test_a_decision_comes_back_from_json_as_it_was() -> None:
-    decision = Decision(
-        id="x",
-        tenant="acme",
-        user_id="u1",
-        cause=Cause.DECLINE,
-        at=1,
-        from_tier=Tier.LOW,
-        to_tier=Tier.HIGH,
+    made = decision(
         activity=100 / 3,
-        outcome=Outcome.HELD,
         held_by=HeldBy.REPLAY,
-        strategy=Strategy.RETENTION_OFFER,
         timing=Timing(detected_ms=1.25, published_ms=2.5, steps={"guard": 0.5}),
     )
-    assert msgspec.json.decode(encode(decision), type=Decision) == decision
+    assert msgspec.json.decode(encode(made), type=Decision) == made
 
 
 def test_a_dead_letter_keeps_bytes_that_are_no_text() -> None:

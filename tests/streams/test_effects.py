@@ -5,10 +5,11 @@ from itertools import count
 
 import pytest
 
-from schemas.decision import Decision, Script, Timing, decision_id
+from schemas.decision import Timing, decision_id
 from schemas.outcome import OutcomeKind, UserOutcome
-from schemas.vocabulary import Cause, HeldBy, Locale, Outcome, Rung, Strategy, Tier
+from schemas.vocabulary import Cause, HeldBy, Rung
 from streams.effects import Effects, Figure, Published
+from tests import records
 
 HOUR_MS = 3_600_000
 _numbers = count()
@@ -18,22 +19,12 @@ def decision(
     user: str, rung: Rung | None = Rung.DRAFT, held_by: HeldBy | None = None, took_ms: float = 10
 ) -> Published:
     at = next(_numbers) * HOUR_MS
-    script = Script(
-        text="Hello", locale=Locale.EN, rung=rung or Rung.DRAFT, model="m", model_version="1", age_ms=0
-    )
-    made = Decision(
+    made = records.decision(
         id=decision_id("acme", user, Cause.DECLINE, at),
-        tenant="acme",
         user_id=user,
-        cause=Cause.DECLINE,
         at=at,
-        from_tier=Tier.LOW,
-        to_tier=Tier.HIGH,
-        activity=20.0,
-        outcome=Outcome.SENT if held_by is None else Outcome.HELD,
         held_by=held_by,
-        strategy=Strategy.RETENTION_OFFER,
-        script=script if held_by is None else None,
+        script=None if held_by else records.script(rung=rung or Rung.DRAFT),
         timing=Timing(detected_ms=at, published_ms=at),
     )
     return Published(made, at + round(took_ms))

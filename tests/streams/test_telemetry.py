@@ -2,28 +2,17 @@
 
 import pytest
 
-from schemas.decision import Decision, Script, Timing
-from schemas.vocabulary import Cause, HeldBy, Locale, Outcome, Rung, Strategy, Tier
+from schemas.decision import Decision, Timing
+from schemas.vocabulary import HeldBy, Rung
 from streams.telemetry import Latencies, Publications
+from tests import records
 
 
 def decision(rung: Rung | None, detected_ms: float) -> Decision:
-    script = rung and Script(
-        text="Hello", locale=Locale.EN, rung=rung, model="nano", model_version="1", age_ms=0
-    )
-    return Decision(
+    return records.decision(
         id=f"{detected_ms}",
-        tenant="acme",
-        user_id="u1",
-        cause=Cause.DECLINE,
-        at=1,
-        from_tier=Tier.LOW,
-        to_tier=Tier.HIGH,
-        activity=20,
-        outcome=Outcome.SENT if script else Outcome.HELD,
-        held_by=None if script else HeldBy.CONSENT,
-        strategy=Strategy.RETENTION_OFFER,
-        script=script,
+        held_by=None if rung else HeldBy.CONSENT,
+        script=rung and records.script(rung=rung),
         timing=Timing(detected_ms=detected_ms, published_ms=detected_ms + 8, steps={"render": 0.25}),
     )
 

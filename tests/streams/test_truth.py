@@ -6,9 +6,10 @@ import msgspec
 import pytest
 
 from operators import templates
-from schemas.decision import Decision, Draft, Script, Timing
-from schemas.vocabulary import Cause, Locale, Outcome, Reason, Rung, Strategy, Tier
+from schemas.decision import Decision, Draft, Timing
+from schemas.vocabulary import Locale, Reason, Rung, Tier
 from streams.truth import untrue
+from tests.records import decision, script
 
 TEXT = "Hi Ann, how are you?"
 DRAFT = Draft(
@@ -33,20 +34,10 @@ def published(rung: Rung) -> Decision:
     """A true record of that rung."""
     above = {Rung.LIVE} if rung is Rung.DRAFT else set(itertools.takewhile(lambda other: other != rung, Rung))
     model, version = (templates.MODEL, templates.VERSION) if rung is Rung.TEMPLATE else ("nano", "1")
-    return Decision(
+    return decision(
         id=rung.value,
-        tenant="acme",
-        user_id="u1",
-        cause=Cause.DECLINE,
-        at=1,
-        from_tier=Tier.LOW,
         to_tier=Tier.MEDIUM,
-        activity=50.0,
-        outcome=Outcome.SENT,
-        strategy=Strategy.SOLVE_PAIN_POINT,
-        script=Script(
-            text=TEXT, locale=Locale.EN, rung=rung, model=model, model_version=version, age_ms=AGES[rung]
-        ),
+        script=script(text=TEXT, rung=rung, model=model, model_version=version, age_ms=AGES[rung]),
         fallbacks=dict.fromkeys(above, "why"),
         timing=Timing(
             detected_ms=100.0,

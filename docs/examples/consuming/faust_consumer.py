@@ -1,4 +1,7 @@
-"""Consumes interventions with Faust: `faust_consumer.py worker -l info`. A table remembers the ids."""
+"""Consumes interventions with Faust; a table remembers the ids.
+
+python faust_consumer.py worker --without-web -l warn
+"""
 
 import json
 import os
@@ -14,6 +17,7 @@ app = faust.App(
     topic_replication_factor=1,
     consumer_auto_offset_reset="earliest",
     web_enabled=False,
+    worker_redirect_stdouts=False,  # else Faust logs what is printed
 )
 interventions = app.topic(
     "interventions", key_type=bytes, key_serializer="raw", value_type=bytes, value_serializer="raw"

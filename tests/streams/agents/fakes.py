@@ -1,6 +1,6 @@
 """A store, a model and a clock of the tests' own, for whoever writes scripts."""
 
-from inference.client import Generation
+from inference.client import Generation, digest
 from schemas.errors import HoldfastError, UnavailableError
 from schemas.events import Account, Event
 from streams.store import User
@@ -49,10 +49,16 @@ class Model:
     def version_for(self, user: str) -> str:
         return self.version
 
-    async def generate(self, prompt: str, deadline_ms: float, user: str = "") -> Generation:
+    async def generate(self, prompt: str, deadline_ms: float, user: str = "", *, seed: int = 0) -> Generation:
         self.asked.append((prompt, deadline_ms))
         self.users.append(user)
         self.clock.now_ms += self.takes_ms
         if isinstance(self.text, HoldfastError):
             raise self.text
-        return Generation(text=self.text, model="holdfast-nano", model_version=self.version_for(user))
+        return Generation(
+            text=self.text,
+            model="holdfast-nano",
+            model_version=self.version_for(user),
+            prompt=digest(prompt),
+            seed=seed,
+        )

@@ -16,6 +16,7 @@ from streams.agents.author import Author
 from streams.agents.composer import Composer
 from streams.agents.segments import Segments
 from streams.tenants import Tenants
+from tests import records
 from tests.streams.agents.fakes import NOW, Clock, Model, Store
 
 HOUR_MS = 3_600_000
@@ -55,18 +56,12 @@ def crossing(
     recent: int = 6,
     no_draft: str = "",
 ) -> Crossing:
-    return Crossing(
+    return records.crossing(
         id="c1",
-        tenant="acme",
         user_id="u/1",
         cause=cause,
         at=AT,
-        from_tier=Tier.MEDIUM,
-        to_tier=Tier.HIGH,
-        activity=28.6,
         recent=recent,
-        prior=69,
-        usual=21.0,
         account=account,
         no_draft=no_draft,
         detected_ms=detected_ms,

@@ -3,16 +3,17 @@
 import pytest
 
 from inference.client import Generation
-from schemas.decision import Crossing, DraftRequest
+from schemas.decision import DraftRequest
 from schemas.errors import BreakerOpen, DeadlineExceeded, GenerationError
 from schemas.events import Account, Login
 from schemas.tenant import Tenant
-from schemas.vocabulary import Cause, Locale, Reason, Tier
+from schemas.vocabulary import Locale, Reason
 from streams.agents import drafter as drafting
 from streams.agents.author import Author
 from streams.agents.drafter import TRIES, Drafter
 from streams.store import User
 from streams.tenants import Tenants
+from tests.records import crossing
 from tests.streams.agents.fakes import GOOD, NOW, Clock, Model, Store
 
 AT = int(NOW) + 300_000
@@ -21,21 +22,13 @@ LOGIN = Login(event_id="e1", tenant="acme", user_id="u1", ts=AT - HOUR_MS)
 
 
 def request(recent: int = 0, at: int = AT) -> DraftRequest:
-    crossing = Crossing(
+    asked = crossing(
         id="c1",
-        tenant="acme",
-        user_id="u1",
-        cause=Cause.DECLINE,
         at=at,
-        from_tier=Tier.MEDIUM,
-        to_tier=Tier.HIGH,
-        activity=28.6,
         recent=recent,
-        prior=69,
-        usual=21.0,
         account=Account(event_id="a1", tenant="acme", user_id="u1", ts=1, name="Ann"),
     )
-    return DraftRequest(crossing=crossing, asked_at=at - 300_001)
+    return DraftRequest(crossing=asked, asked_at=at - 300_001)
 
 
 class Bench:
@@ -93,7 +86,7 @@ async def test_an_outage_of_the_model_is_waited_out() -> None:
     bench = Bench()
     failures = [BreakerOpen("not asked"), BreakerOpen("not asked")]
 
-    async def generate(prompt: str, deadline_ms: float, user: str = "") -> Generation:
+    async def generate(prompt: str, deadline_ms: float, user: str = "", *, seed: int = 0) -> Generation:
         if failures:
             raise failures.pop()
         return Generation(text=GOOD, model="holdfast-nano", model_version="3")

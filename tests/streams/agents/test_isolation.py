@@ -6,18 +6,19 @@ import msgspec
 import pytest
 
 from inference.client import Generation
-from schemas.decision import Crossing, Decision
+from schemas.decision import Decision
 from schemas.errors import UnavailableError
 from schemas.events import Account
 from schemas.policy import RuleBook
 from schemas.profile import Profile
 from schemas.tenant import Offer, Tenant
-from schemas.vocabulary import Cause, Locale, Rung, Strategy, Tier
+from schemas.vocabulary import Locale, Rung, Strategy
 from streams.agents.author import Author
 from streams.agents.composer import Composer
 from streams.agents.segments import Segments
 from streams.flow import lifecycle
 from streams.tenants import Tenants
+from tests.records import crossing
 from tests.streams.agents.fakes import NOW, Clock, Model, Store
 
 OWN = "Hello from the bank{{#name}}, {{name}}{{/name}}: please have a look at {{product}}."
@@ -38,7 +39,7 @@ TENANTS = Tenants({"bank": BANK, "shop": SHOP, "mill": Tenant(product="Mill Thre
 class Writer(Model):
     """Writes for each tenant what only its own users may read, from nothing but the name of the tenant."""
 
-    async def generate(self, prompt: str, deadline_ms: float, user: str = "") -> Generation:
+    async def generate(self, prompt: str, deadline_ms: float, user: str = "", *, seed: int = 0) -> Generation:
         self.asked.append((prompt, deadline_ms))
         if self.text == "":
             raise UnavailableError("no Triton")
@@ -64,18 +65,9 @@ class Bench:
 
     async def compose(self, tenant: str, number: int = 0) -> Decision:
         return await self.composer.compose(
-            Crossing(
+            crossing(
                 id=f"{tenant}{number}",
                 tenant=tenant,
-                user_id="u1",
-                cause=Cause.DECLINE,
-                at=1_700_000_000_000,
-                from_tier=Tier.MEDIUM,
-                to_tier=Tier.HIGH,
-                activity=28.6,
-                recent=6,
-                prior=69,
-                usual=21.0,
                 account=Account(event_id="a1", tenant=tenant, user_id="u1", ts=1, name="Ann", plan="pro"),
                 detected_ms=self.clock.now_ms,
             )
@@ -166,21 +158,12 @@ async def test_a_tenant_with_many_segments_takes_no_room_of_others(
     bench.model.text = "there"
 
     def profile(tenant: str, plan: str) -> Profile:
-        crossing = Crossing(
-            id="c",
+        one = crossing(
             tenant=tenant,
-            user_id="u1",
-            cause=Cause.DECLINE,
             at=int(NOW),
-            from_tier=Tier.LOW,
-            to_tier=Tier.HIGH,
-            activity=20,
-            recent=1,
-            prior=50,
-            usual=20.0,
             account=Account(event_id="a", tenant=tenant, user_id="u1", ts=1, plan=plan),
         )
-        return author.profile(crossing, Store(bench.clock).found)
+        return author.profile(one, Store(bench.clock).found)
 
     quiet = profile("mill", "pro")
     bench.segments.want(quiet, "mill/u1")

@@ -10,16 +10,17 @@ from hypothesis import strategies as st
 
 from schemas.codec import encode
 from schemas.deadletter import DeadLetter
-from schemas.decision import Assignment, Decision, Ruling, Script, Standing, Timing
+from schemas.decision import Assignment, Decision, Ruling, Standing
 from schemas.feedback import About, Feedback
 from schemas.outcome import OutcomeKind, UserOutcome
 from schemas.policy import Treatment
 from schemas.topics import FEEDBACK, REJECTED
-from schemas.vocabulary import Cause, HeldBy, Locale, Outcome, Reason, Rung, Strategy, Tier
+from schemas.vocabulary import HeldBy, Outcome, Reason, Rung, Tier
 from streams.agents.agent import Received
 from streams.agents.outcomes import WAIT_DAYS, Joiner
 from streams.flow import Out
 from streams.joined import Claimed, Parked
+from tests.records import decision, script
 from tests.streams.agents.fakes import Clock
 
 AT = 1_700_000_000_000
@@ -30,24 +31,7 @@ RULING = Ruling(
     assigned=(Assignment(experiment="offers", arm="gift", propensity=0.25),),
     treatment=Treatment(offer="gift"),
 )
-DECISION = Decision(
-    id="d1",
-    tenant="acme",
-    user_id="u1",
-    cause=Cause.DECLINE,
-    at=AT,
-    from_tier=Tier.LOW,
-    to_tier=Tier.HIGH,
-    activity=20.0,
-    outcome=Outcome.SENT,
-    strategy=Strategy.RETENTION_OFFER,
-    reason=Reason.LOGIN_DROP,
-    script=Script(
-        text="Hi", locale=Locale.EN, rung=Rung.DRAFT, model="holdfast-nano", model_version="3", age_ms=1.0
-    ),
-    ruling=RULING,
-    timing=Timing(detected_ms=0.0, published_ms=1.0),
-)
+DECISION = decision(reason=Reason.LOGIN_DROP, script=script(model_version="3"), ruling=RULING)
 REPLY = UserOutcome(
     outcome_id="o1", decision_id="d1", tenant="acme", user_id="u1", kind=OutcomeKind.REPLIED, ts=AT + 3605
 )

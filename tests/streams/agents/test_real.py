@@ -37,11 +37,12 @@ from schemas.topics import (
     TICK_KEY,
     Topic,
 )
-from schemas.vocabulary import Cause, Outcome, Rung, Tier
+from schemas.vocabulary import Cause, Outcome, Rung
 from streams.cli import app
 from streams.embedded import Stack
 from streams.gathering import gather
 from streams.settings import Settings
+from tests import records
 
 pytestmark = pytest.mark.real
 
@@ -107,21 +108,7 @@ def eventually(holds: Callable[[], bool]) -> None:
 
 def crossing(name: str, user: str) -> Crossing:
     ann = Account(event_id="a1", tenant="acme", user_id=user, ts=1, name="Ann")
-    return Crossing(
-        id=name,
-        tenant="acme",
-        user_id=user,
-        cause=Cause.DECLINE,
-        at=1_700_000_000_000,
-        from_tier=Tier.MEDIUM,
-        to_tier=Tier.HIGH,
-        activity=28.6,
-        recent=6,
-        prior=69,
-        usual=21.0,
-        account=ann,
-        detected_ms=time.time() * 1000,
-    )
+    return records.crossing(id=name, user_id=user, account=ann, detected_ms=time.time() * 1000)
 
 
 def ids(servers: Servers, topic: Topic) -> list[str]:
@@ -247,6 +234,9 @@ def test_the_examples_of_consuming_relay_report_and_read_again(servers: Servers)
         msgspec.json.decode(one, type=Decision).id for one in run("replay.py", str(since_ms)).splitlines()
     ]
     assert sorted(again) == ["hook-hooked", "hook-refused"]
+    sent = len(servers.records(INTERVENTIONS))
+    assert f"mailer has {sent} records" in run("rewind.py", "mailer", INTERVENTIONS.name, "0")
+    assert "mailer has 0 records" in run("rewind.py", "mailer", INTERVENTIONS.name, str(2 * since_ms))
 
 
 def test_redis_has_each_user_s_latest_decision(servers: Servers) -> None:

@@ -8,13 +8,14 @@ import pytest
 from kafka import KafkaProducer
 
 from schemas.codec import encode
-from schemas.decision import Crossing, Draft, DraftRequest
+from schemas.decision import Draft, DraftRequest
 from schemas.events import Account
 from schemas.topics import DRAFT_REQUESTS, DRAFTS
-from schemas.vocabulary import Cause, Locale, Tier
+from schemas.vocabulary import Locale
 from streams.consumer import reading
 from streams.embedded import Stack
 from streams.settings import Settings
+from tests.records import crossing
 
 pytestmark = pytest.mark.real
 _WAIT_S = 120.0
@@ -31,21 +32,14 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def request(user: str, locale: str, in_ms: int) -> DraftRequest:
     now_ms = int(time.time() * 1000)
-    crossing = Crossing(
+    asked = crossing(
         id=f"c-{user}",
-        tenant="acme",
         user_id=user,
-        cause=Cause.DECLINE,
         at=now_ms + in_ms,
-        from_tier=Tier.MEDIUM,
-        to_tier=Tier.HIGH,
-        activity=28.6,
         recent=0,
-        prior=69,
-        usual=21.0,
         account=Account(event_id="a1", tenant="acme", user_id=user, ts=1, name="Ann", locale=locale),
     )
-    return DraftRequest(crossing=crossing, asked_at=now_ms)
+    return DraftRequest(crossing=asked, asked_at=now_ms)
 
 
 def test_each_request_in_time_is_answered_by_the_model(servers: str) -> None:

@@ -1,26 +1,15 @@
 """A decision on one line says what was crossed, and at a risk why."""
 
-from schemas.decision import Decision, Timing
+from schemas.decision import Decision
 from schemas.risk import Assessment, Effect
-from schemas.vocabulary import Cause, HeldBy, Locale, Outcome, Strategy, Tier, Trigger
+from schemas.vocabulary import Cause, HeldBy, Locale, Tier, Trigger
 from streams.commands.decisions import _is_of, line
+from tests import records
 
 
 def decision(cause: Cause, from_tier: Tier, risk: Assessment | None = None) -> Decision:
-    return Decision(
-        id="x",
-        tenant="acme",
-        user_id="u[1]",
-        cause=cause,
-        at=1_700_000_000_000,
-        from_tier=from_tier,
-        to_tier=Tier.HIGH,
-        activity=28.57,
-        outcome=Outcome.HELD,
-        held_by=HeldBy.CONSENT,
-        strategy=Strategy.RETENTION_OFFER,
-        risk=risk,
-        timing=Timing(detected_ms=1, published_ms=2),
+    return records.decision(
+        user_id="u[1]", cause=cause, from_tier=from_tier, held_by=HeldBy.CONSENT, risk=risk
     )
 
 

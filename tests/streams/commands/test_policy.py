@@ -8,37 +8,27 @@ import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
-from schemas.decision import Decision, Ruling, Script, Standing, Timing, decision_id
+from schemas.decision import Decision, Ruling, Standing, decision_id
 from schemas.errors import InputError
 from schemas.policy import Policy, RuleBook, Rules
-from schemas.vocabulary import Cause, HeldBy, Locale, Outcome, Rung, Strategy, Tier
+from schemas.vocabulary import Cause, HeldBy, Tier
 from streams.commands import policy
 from streams.commands.decisions import line
 from streams.demo import Published, told
 from streams.rulefile import load_rules
+from tests.records import decision, script
 
 AT_MS = 1_700_000_000_000
 
 
 def decided(user_id: str, held_by: HeldBy | None = None) -> Decision:
-    script = Script(
-        text="Hello.", locale=Locale.EN, rung=Rung.DRAFT, model="nano", model_version="1", age_ms=1.0
-    )
-    return Decision(
+    return decision(
         id=decision_id("acme", user_id, Cause.DECLINE, AT_MS),
-        tenant="acme",
         user_id=user_id,
-        cause=Cause.DECLINE,
         at=AT_MS,
-        from_tier=Tier.LOW,
-        to_tier=Tier.HIGH,
-        activity=20.0,
-        outcome=Outcome.SENT if held_by is None else Outcome.HELD,
         held_by=held_by,
-        strategy=Strategy.RETENTION_OFFER,
-        script=script,
+        script=script(text="Hello."),
         ruling=Ruling(version="", standing=Standing(at=AT_MS, tier=Tier.HIGH), held_by=held_by),
-        timing=Timing(detected_ms=AT_MS, published_ms=AT_MS),
     )
 
 

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable
 from random import Random
 
 from operators.policy import rule
-from schemas.decision import Crossing, Decision, Standing, Timing, decision_id
+from schemas.decision import Decision, Standing, Timing, decision_id
 from schemas.outcome import OutcomeKind, UserOutcome
 from schemas.policy import Experiment, Policy, Rules
 from schemas.vocabulary import Cause, HeldBy, Outcome, Tier
 from streams.effects import Published
+from tests import records
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
@@ -32,18 +33,14 @@ def decided(
     tier: Tier = Tier.HIGH,
 ) -> Published:
     """The decision on a decline of `user`; `lost` is what holds it after its arm was given."""
-    crossing = Crossing(
+    crossing = records.crossing(
         id=decision_id("acme", user, Cause.DECLINE, at),
-        tenant="acme",
         user_id=user,
-        cause=Cause.DECLINE,
         at=at,
-        from_tier=Tier.LOW,
         to_tier=tier,
         activity=activity,
         recent=round(activity),
         prior=60,
-        usual=20.0,
     )
     ruling = rule(rules, crossing, Standing(at=at, tier=tier, plan=plan, consent=consent))
     held_by = ruling.held_by or lost
