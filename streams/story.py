@@ -4,27 +4,21 @@ Everything here is a function of records; who finds them is `streams.gathering`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from enum import StrEnum
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
-import numpy as np
 from msgspec import Struct
 
-from inference.client import digest
-from inference.prompt import prompt
-from inference.risk import Risk as RiskModel
 from operators import guard, templates
 from operators.budget import Spent, spend
 from operators.calendar import day_of, zone
 from operators.policy import ORDER, rule
 from operators.render import render, tidy
-from operators.signals import NAMES
 from operators.tier import activity, next_tier, usual_hours
 from operators.window import PANE_MS, RECENT_PANES, WINDOW_PANES, pane_of, phase_ms
 from schemas.decision import AGAIN, Crossing, Decision, Draft, DraftRequest, Ruling, Script, decision_id
-from schemas.errors import GuardFailed, UnavailableError
+from schemas.errors import GuardFailed
 from schemas.events import Account, Event, Login, Support, Usage
 from schemas.outcome import UserOutcome
 from schemas.policy import RuleBook, Rules
@@ -32,21 +26,13 @@ from schemas.profile import Profile
 from schemas.risk import Risk
 from schemas.tenant import Tenant
 from schemas.vocabulary import Cause, HeldBy, Rung
+from streams.checks import Check, Verdict, equal, unchecked
+from streams.remaking import Models, assessed, rewritten
 from streams.tenants import Tenants
 from streams.truth import untrue
 
 TELLING = 10
 """How many of the events that tell more than activity are shown, the last ones."""
-_TOLERANCE = 1e-6
-"""How far a probability may be off: another processor adds in another order."""
-
-RiskModels = Callable[[str], RiskModel | None]
-"""The churn model's version of that name; None where it is not on this machine."""
-
-
-Writer = Callable[[Script, str], str]
-"""What the version that wrote the script writes to that prompt with the recorded seed: a Mustache template.
-UnavailableError where it cannot be asked here."""
 
 
 class Seen(Struct, frozen=True, kw_only=True):
@@ -90,22 +76,6 @@ class Story(Struct, frozen=True, kw_only=True):
     outcomes: tuple[UserOutcome, ...] = ()
 
 
-class Verdict(StrEnum):
-    """What came of doing it again."""
-
-    SAME = "same"
-    DIFFERS = "differs"
-    UNCHECKED = "not checked"
-
-
-class Check(Struct, frozen=True, kw_only=True):
-    """One step that was done again, and why it is not the same or could not be done."""
-
-    what: str
-    verdict: Verdict
-    why: str = ""
-
-
 def base_of(decision_id: str) -> str:
     """The id of the crossing's first decision.
 
@@ -146,30 +116,20 @@ def _kind(event: Event) -> str:
     return str(event.__struct_config__.tag)
 
 
-def rerun(
-    story: Story, book: RuleBook, tenants: Tenants, risk_models: RiskModels, writer: Writer
-) -> list[Check]:
+def rerun(story: Story, book: RuleBook, tenants: Tenants, models: Models) -> list[Check]:
     """Every step of the decision that its records allow to be done again, in their order.
 
-    `book` and `tenants` are the rules and the tenants' profiles as they are now.
+    `book` and `tenants` are the rules and the tenants' profiles as they are now, `models` are those on this
+    machine.
     """
     decision = story.decision
     checks = [_id(story), *_counted(story), *_ruled(decision, book, story.account)]
     if decision.risk is not None:
-        checks += _assessed(story, risk_models)
+        events = () if story.seen is None else story.seen.telling
+        checks += assessed(decision.risk, story.risk, events, models)
     if decision.script is not None:
-        checks += _written(story, decision.script, tenants.of(decision.tenant), writer)
+        checks += _written(story, decision.script, tenants.of(decision.tenant), models)
     return checks
-
-
-def _equal(what: str, recorded: object, again: object) -> Check:
-    if recorded == again:
-        return Check(what=what, verdict=Verdict.SAME)
-    return Check(what=what, verdict=Verdict.DIFFERS, why=f"recorded {recorded}, again {again}")
-
-
-def _unchecked(what: str, why: str) -> Check:
-    return Check(what=what, verdict=Verdict.UNCHECKED, why=why)
 
 
 def _id(story: Story) -> Check:
@@ -177,54 +137,54 @@ def _id(story: Story) -> Check:
     at: int | str = decision.at
     if decision.cause is Cause.RISK:
         if story.risk is None:
-            return _unchecked("id", "no record on risks has its event any more")
+            return unchecked("id", "no record on risks has its event any more")
         at = story.risk.event_id
     again = decision_id(decision.tenant, decision.user_id, decision.cause, at)
-    return _equal("id", base_of(decision.id), again)
+    return equal("id", base_of(decision.id), again)
 
 
 def _counted(story: Story) -> Iterator[Check]:
     decision = story.decision
     if story.seen is None:
-        yield _unchecked("recent and prior", "the user's events were not read")
+        yield unchecked("recent and prior", "the user's events were not read")
     else:
         recorded, shown = (decision.recent, decision.prior), (story.seen.recent, story.seen.prior)
         if recorded == shown:
-            yield _equal("recent and prior", recorded, shown)
+            yield equal("recent and prior", recorded, shown)
         else:
-            yield _unchecked(
+            yield unchecked(
                 "recent and prior",
                 f"{story.seen.source} shows {shown[0]} and {shown[1]}, recorded are {recorded[0]} and "
                 f"{recorded[1]}: some events are no longer there, or came late",
             )
     if decision.tenure:
-        yield _equal("usual", decision.usual, usual_hours(decision.prior, decision.tenure))
+        yield equal("usual", decision.usual, usual_hours(decision.prior, decision.tenure))
     else:
-        yield _unchecked("usual", "the record has no tenure: it is of a version before it")
-    yield _equal("activity", decision.activity, activity(decision.recent, decision.usual))
+        yield unchecked("usual", "the record has no tenure: it is of a version before it")
+    yield equal("activity", decision.activity, activity(decision.recent, decision.usual))
     is_risk = decision.cause is Cause.RISK
     tier = decision.from_tier if is_risk else next_tier(decision.from_tier, decision.activity)
-    yield _equal("tier", str(decision.to_tier), str(tier))
+    yield equal("tier", str(decision.to_tier), str(tier))
 
 
 def _ruled(decision: Decision, book: RuleBook, account: Account | None) -> Iterator[Check]:
     ruling = decision.ruling
     if ruling is None:
-        yield _unchecked("rules", "the record has no ruling: it is of a version before it")
+        yield unchecked("rules", "the record has no ruling: it is of a version before it")
         return
     standing = ruling.standing
     if account is None:
-        yield _unchecked("account", "no account event of before the decision was found")
+        yield unchecked("account", "no account event of before the decision was found")
     else:
-        yield _equal(
+        yield equal(
             "account",
             (standing.consent, standing.plan, standing.time_zone),
             (account.consent, account.plan, account.time_zone),
         )
-    yield _equal("version of the rules", ruling.version, book.at(standing.at).version)
+    yield equal("version of the rules", ruling.version, book.at(standing.at).version)
     rules = next((one for one in (book.at(0), *book.versions) if one.version == ruling.version), None)
     if rules is None:
-        yield _unchecked("ruling", f"the topic rules has no version {ruling.version!r} any more")
+        yield unchecked("ruling", f"the topic rules has no version {ruling.version!r} any more")
         return
     again = _budgeted(rules, decision, ruling, rule(rules, crossing_of(decision), standing))
     yield _ruling("ruling", ruling, again, ("held_by", "allowed_at", "passed"))
@@ -233,7 +193,7 @@ def _ruled(decision: Decision, book: RuleBook, account: Account | None) -> Itera
     if decision.held_by in at_last:
         yield Check(what="outcome", verdict=Verdict.SAME)
     else:
-        yield _equal("outcome", decision.held_by, ruling.held_by)
+        yield equal("outcome", decision.held_by, ruling.held_by)
 
 
 def _budgeted(rules: Rules, decision: Decision, recorded: Ruling, again: Ruling) -> Ruling:
@@ -274,73 +234,32 @@ def crossing_of(decision: Decision) -> Crossing:
 _SHARED = set(Decision.__struct_fields__) - {"ruling"}
 
 
-def _assessed(story: Story, models: RiskModels) -> Iterator[Check]:
-    recorded = story.decision.risk
-    assert recorded is not None  # the caller has looked
-    if story.risk is None:
-        yield _unchecked("risk", "its record on risks, which has the signals, is no longer there")
-        return
-    yield _equal("risk on both topics", recorded, story.risk.assessment)
-    model = models(recorded.model_version)
-    if model is None:
-        version = f"{recorded.model} {recorded.model_version}"
-        yield _unchecked("probability", f"version {version} of the model does not work on this machine")
-        return
-    missing = [name for name in NAMES if name not in story.risk.signals]
-    if missing:
-        yield _unchecked("probability", f"the record lacks signals of this release: {', '.join(missing[:3])}")
-        return
-    values = (story.risk.signals[name] for name in NAMES)
-    row = np.array([np.nan if value is None else value for value in values], dtype=np.float32)
-    again = float(model.probability(row[np.newaxis])[0])
-    is_close = abs(again - recorded.probability) <= _TOLERANCE
-    yield _equal("probability", recorded.probability, recorded.probability if is_close else again)
-    raising = [effect.name for effect in model.contributions(row) if effect.effect > 0]
-    names = [effect.signal for effect in recorded.reasons]
-    yield _equal("reasons", names, raising[: len(names)])
-
-
-def _written(story: Story, script: Script, tenant: Tenant, writer: Writer) -> Iterator[Check]:
+def _written(story: Story, script: Script, tenant: Tenant, models: Models) -> Iterator[Check]:
     decision, draft = story.decision, story.draft
     if script.rung is Rung.DRAFT and draft is None:
-        yield _unchecked("rung", "the topic drafts has this draft no longer")
+        yield unchecked("rung", "the topic drafts has this draft no longer")
     else:
         problem = next(untrue([decision], {} if draft is None else {decision.id: draft}), "")
         yield Check(what="rung", verdict=Verdict.DIFFERS if problem else Verdict.SAME, why=problem)
     if script.rung is Rung.DRAFT and draft is not None:
-        yield _equal("text of the draft", script.text, draft.text)
+        yield equal("text of the draft", script.text, draft.text)
     profile = profile_of(story)
     if isinstance(profile, str):
-        yield _unchecked("text", profile)
+        yield unchecked("text", profile)
         return
     try:
         if script.rung is Rung.TEMPLATE:
             text = templates.text_of(tenant, profile)
             if script.model_version == text.version:
-                yield _equal("text of the template", script.text, render(text.template, profile.facts))
+                yield equal("text of the template", script.text, render(text.template, profile.facts))
             else:
-                yield _unchecked("text of the template", f"templates are of version {text.version} now")
+                yield unchecked("text of the template", f"templates are of version {text.version} now")
         else:
-            yield _rewritten(script, profile, writer)
+            yield rewritten(script, profile, models)
         guard.check(script.text, profile)
         yield Check(what="guard", verdict=Verdict.SAME)
     except GuardFailed as error:
         yield Check(what="guard", verdict=Verdict.DIFFERS, why=f"recorded passed, again {error}")
-
-
-def _rewritten(script: Script, profile: Profile, writer: Writer) -> Check:
-    """What the model writes when it is asked as it was. A segment's script is for anyone of the segment."""
-    told, what = script.told, "text of the model"
-    if told is None or told.seed is None:
-        return _unchecked(what, "the record has no seed: it is of a version before it")
-    is_for_many = script.rung is Rung.SEGMENT
-    asked = prompt(msgspec.structs.replace(profile, sentences=()) if is_for_many else profile)
-    if digest(asked) != told.prompt:
-        return _unchecked(what, "the model is asked in other words now, or the account is of another plan")
-    try:
-        return _equal(what, script.text, render(writer(script, asked), profile.facts))
-    except UnavailableError as error:
-        return _unchecked(what, str(error))
 
 
 def profile_of(story: Story) -> Profile | str:

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from inference import nano, risk
+from inference import nano, risk, sentiment
 from inference.client import sampling
 from inference.tritonserver import MODEL, MODEL_REPOSITORY
 from operators.signals import NAMES
@@ -16,12 +17,13 @@ from schemas.decision import Decision, Ruling, Script
 from schemas.errors import UnavailableError
 from schemas.events import Account, Event, Support, Usage
 from schemas.vocabulary import Locale
+from streams.checks import Check, Verdict
 from streams.commands.output import AsJson, day, notice, out, print_json
 from streams.demo import crossed
 from streams.gathering import Source, gather
 from streams.rules import read_rules
-from streams.settings import Settings, load_settings
-from streams.story import Check, Story, Verdict, answers, rerun
+from streams.settings import load_settings
+from streams.story import Story, answers, rerun
 from streams.tenants import load_tenants
 
 _COLOURS = {Verdict.SAME: "green", Verdict.DIFFERS: "bold red", Verdict.UNCHECKED: "yellow"}
@@ -62,13 +64,7 @@ def explain(
         notice(f"{error}; the user's events are left out (or read them with --events topics)")
         story = gather(settings, id, user, "none", now_ms)
     book, tenants = read_rules(settings.bootstrap_servers), load_tenants(settings.tenants_file)
-    checks = rerun(
-        story,
-        book,
-        tenants,
-        lambda version: _model(settings, version),
-        lambda script, prompt: written(settings, script, prompt),
-    )
+    checks = rerun(story, book, tenants, Repositories(settings.model_repository))
     if as_json:
         print_json({"story": story, "checks": checks})
     else:
@@ -79,33 +75,35 @@ def explain(
         raise typer.Exit(1)
 
 
-def _model(settings: Settings, version: str) -> risk.Risk | None:
-    """The churn model's version, from the repository that serves, else from ours."""
-    for repository in (settings.model_repository, MODEL_REPOSITORY):
-        folder = repository / risk.MODEL / version
-        if folder.is_dir():
-            try:
-                return risk.load(folder, NAMES)
-            except UnavailableError as error:
-                notice(str(error))
-    return None
+class Repositories:
+    """The versions in the repository that serves, else in ours; `streams.remaking.Models`."""
 
+    def __init__(self, serving: Path) -> None:
+        self._serving = serving
 
-def written(settings: Settings, script: Script, prompt: str) -> str:
-    """What the small model writes to `prompt`, in this process: the one that serves is left in peace.
+    def risk(self, version: str) -> risk.Risk:
+        """The churn model."""
+        return risk.load(self._folder(risk.MODEL, version), NAMES)
 
-    Raises:
-        UnavailableError: a large model wrote it, or its version is not here any more.
-    """
-    who = f"{script.model} {script.model_version}"
-    if script.model != nano.NAME or script.told is None or script.told.seed is None:
-        raise UnavailableError(f"{who} runs elsewhere: what a GPU writes depends on what else it does")
-    for repository in (settings.model_repository, MODEL_REPOSITORY):
-        folder = repository / MODEL / script.model_version
-        if (folder / "model.onnx").exists():
-            drawn = nano.Sampling.of(sampling(script.told.seed))
-            return "".join(nano.Nano(folder).generate(prompt, drawn, lambda: False)).strip()
-    raise UnavailableError(f"{who} is no longer in {settings.model_repository}")
+    def sentiment(self, version: str) -> sentiment.Sentiment:
+        """The model of sentiment."""
+        return sentiment.Sentiment.load(self._folder(sentiment.MODEL, version))
+
+    def text(self, script: Script, asked: str) -> str:
+        """What the small model writes, in this process: the one that serves is left in peace."""
+        who = f"{script.model} {script.model_version}"
+        if script.model != nano.NAME or script.told is None or script.told.seed is None:
+            raise UnavailableError(f"{who} runs elsewhere: what a GPU writes depends on what else it does")
+        model = nano.Nano(self._folder(MODEL, script.model_version, "model.onnx"))
+        drawn = nano.Sampling.of(sampling(script.told.seed))
+        return "".join(model.generate(asked, drawn, lambda: False)).strip()
+
+    def _folder(self, model: str, version: str, file: str = "") -> Path:
+        """The folder of the version that has the `file`."""
+        for repository in (self._serving, MODEL_REPOSITORY):
+            if (repository / model / version / file).exists():
+                return repository / model / version
+        raise UnavailableError(f"version {version} of the model {model} is no longer in {self._serving}")
 
 
 def told(story: Story) -> Iterator[str]:

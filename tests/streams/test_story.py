@@ -4,32 +4,29 @@ import asyncio
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from inference.risk import Effect as RiskEffect
 from operators.budget import Spent, spend
 from operators.calendar import day_of, zone
 from operators.policy import ORDER, rule
-from operators.signals import NAMES
 from operators.window import PANE_MS
 from schemas.codec import encode
-from schemas.decision import Crossing, Decision, Draft, Script, Standing, decision_id
-from schemas.errors import DeadlineExceeded
+from schemas.decision import Crossing, Decision, Draft, Script, decision_id
+from schemas.errors import DeadlineExceeded, UnavailableError
 from schemas.events import Account, Event, Login, Replay, Support, Usage
 from schemas.policy import Arm, Cap, Experiment, Policy, QuietHours, RuleBook, Rules
-from schemas.risk import Assessment, Effect, Risk
 from schemas.tenant import Tenant
-from schemas.vocabulary import Cause, HeldBy, Locale, Rung, Strategy, Tier, Trigger
+from schemas.vocabulary import Cause, HeldBy, Locale, Rung, Strategy, Tier
 from streams.agents.author import Author
 from streams.agents.composer import Composer
 from streams.agents.segments import Segments
+from streams.checks import Check, Verdict
 from streams.memory import Memory
-from streams.story import Check, Dated, Story, Verdict, Writer, account_at, answers, base_of, rerun, seen
+from streams.remaking import Models
+from streams.story import Dated, Story, account_at, answers, base_of, rerun, seen
 from streams.tenants import Tenants
 from tests import records
-from tests.streams.agents.fakes import NOW, Clock, Model, Store
+from tests.streams.agents.fakes import Clock, Model, Store
 
 DAY_MS = 24 * PANE_MS
 UNTIL_MS = 20_000 * DAY_MS
@@ -106,19 +103,31 @@ def differing(checks: list[Check]) -> set[str]:
     return {check.what for check in checks if check.verdict is Verdict.DIFFERS}
 
 
-def no_model(version: str) -> None:
-    return None
-
-
 SCRIPT = "Hi {{name}}, how is {{product}} for you these days? Just reply."
 
 
-def writes(script: Script, prompt: str) -> str:
-    return SCRIPT
+class Here:
+    """The models on this machine: one that always writes the same, and of the others those given."""
+
+    def __init__(self, risk: Any = None, sentiment: Any = None) -> None:
+        self._risk, self._sentiment = risk, sentiment
+
+    def risk(self, version: str) -> Any:
+        if self._risk is None:
+            raise UnavailableError("not here")
+        return self._risk
+
+    def sentiment(self, version: str) -> Any:
+        if self._sentiment is None:
+            raise UnavailableError("not here")
+        return self._sentiment
+
+    def text(self, script: Script, asked: str) -> str:
+        return SCRIPT
 
 
-def again(told: Story, book: RuleBook = BOOK, writer: Writer = writes) -> list[Check]:
-    return rerun(told, book, TENANTS, no_model, writer)
+def again(told: Story, book: RuleBook = BOOK, models: Models | None = None) -> list[Check]:
+    return rerun(told, book, TENANTS, models or Here())
 
 
 def test_what_the_stream_decided_is_decided_again_from_the_record() -> None:
@@ -201,7 +210,7 @@ def test_a_tenant_s_own_template_is_filled_again_while_it_is_the_same() -> None:
         Locale.EN: {strategy: {"default": "There is more in {{product}}, see."} for strategy in Strategy}
     }
     own = Tenants({"acme": Tenant(product="Acme Cloud", templates=texts)})
-    checks = rerun(story(composed(first_crossing())), BOOK, own, no_model, writes)
+    checks = rerun(story(composed(first_crossing())), BOOK, own, Here())
     assert verdicts(checks)["text of the template"] is Verdict.UNCHECKED
 
 
@@ -260,69 +269,6 @@ def test_a_draft_is_compared_with_the_one_that_was_written() -> None:
         "text of the draft",
     }
     assert verdicts(again(story(drafted)))["rung"] is Verdict.UNCHECKED
-
-
-class RiskModel:
-    """Says 0.7, for the first two signals."""
-
-    def probability(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        assert rows.shape == (1, len(NAMES))
-        return np.array([0.7])
-
-    def contributions(self, row: NDArray[np.float32]) -> tuple[RiskEffect, ...]:
-        return (
-            RiskEffect(NAMES[0], 1.0, 0.5),
-            RiskEffect(NAMES[1], 1.0, 0.2),
-            RiskEffect(NAMES[2], 1.0, -0.1),
-        )
-
-
-def at_risk(probability: float) -> Story:
-    assessment = Assessment(
-        trigger=Trigger.SUPPORT,
-        probability=probability,
-        reasons=(Effect(signal=NAMES[0], value=1.0, effect=0.5),),
-        words={Locale.EN: ()},
-        model="risk",
-        model_version="1",
-        assessed_ms=NOW,
-    )
-    record = Risk(
-        event_id="s1",
-        tenant="acme",
-        user_id="u1",
-        at=UNTIL_MS,
-        active_hours=9,
-        assessment=assessment,
-        signals=dict.fromkeys(NAMES),
-        detected_ms=NOW,
-    )
-    crossing = records.crossing(
-        id=decision_id("acme", "u1", Cause.RISK, "s1"),
-        cause=Cause.RISK,
-        at=UNTIL_MS,
-        from_tier=Tier.LOW,
-        to_tier=Tier.LOW,
-        activity=85.0,
-        recent=17,
-        prior=66,
-        usual=20.0,
-        account=ANN,
-        detected_ms=NOW,
-        risk=assessment,
-    )
-    ruling = rule(RULES, crossing, Standing(at=UNTIL_MS, tier=Tier.LOW, plan="pro"))
-    return story(composed(msgspec.structs.replace(crossing, ruling=ruling)), risk=record)
-
-
-@pytest.mark.parametrize(("probability", "found"), [(0.7, set()), (0.7000001, set()), (0.6, {"probability"})])
-def test_a_risk_is_estimated_again_from_its_signals(probability: float, found: set[str]) -> None:
-    models: Any = lambda version: RiskModel()  # noqa: E731  # all that is asked of one
-    assert differing(rerun(at_risk(probability), BOOK, TENANTS, models, writes)) == found
-
-
-def test_a_model_that_is_not_here_is_said_to_be_missing() -> None:
-    assert verdicts(again(at_risk(0.7)))["probability"] is Verdict.UNCHECKED
 
 
 def test_the_events_are_those_of_the_thirty_days_and_the_telling_ones_are_named() -> None:
