@@ -61,7 +61,7 @@ def brief(
 ) -> None:
     """Write with each brief and without it, and say what it changes.
 
-    Example: python -m benchmarks brief docs/examples/tenants/tenants.yaml stallway
+    Example: python -m benchmarks brief docs/examples/tenants/briefs.yaml stallway
     """
     nano = Nano(MODEL_REPOSITORY / MODEL / "1")
     found = [
