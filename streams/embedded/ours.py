@@ -20,6 +20,8 @@ from streams.settings import Settings
 from streams.topics import group_state
 
 _TIMEOUT_S = 1.0
+_NICENESS = {"sequences": 5, "assessor": 5, "outcomes": 5}
+"""Of what decisions do not wait for: where the processor is short, a third of the share of the others."""
 
 
 def _triton(settings: Settings) -> Launch:
@@ -108,6 +110,7 @@ def _job(
         needs=needs,
         healthy_within_s=180.0,
         follows_settings=True,
+        niceness=_NICENESS.get(name, 0),
     )
 
 
@@ -115,7 +118,12 @@ def _agent(
     name: str, module: str, needs: tuple[str, ...], check: Callable[[Settings], str | None] = _lives
 ) -> Component:
     return Component(
-        name=name, launch=partial(_module, module), check=check, needs=needs, follows_settings=True
+        name=name,
+        launch=partial(_module, module),
+        check=check,
+        needs=needs,
+        follows_settings=True,
+        niceness=_NICENESS.get(name, 0),
     )
 
 

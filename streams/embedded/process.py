@@ -29,7 +29,9 @@ def mark(work_dir: Path, name: str) -> str:
     return f"{work_dir}#{name}"
 
 
-def start(argv: list[str], env: Mapping[str, str], work_dir: Path, name: str, log: Path) -> int:
+def start(
+    argv: list[str], env: Mapping[str, str], work_dir: Path, name: str, log: Path, niceness: int = 0
+) -> int:
     """Start `argv` in a process group of its own, its output in `log`; that of the last start is kept as
     `.1`.
 
@@ -44,6 +46,8 @@ def start(argv: list[str], env: Mapping[str, str], work_dir: Path, name: str, lo
     if log.exists():
         log.replace(log.with_suffix(".log.1"))
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    if niceness:
+        argv = ["nice", "-n", str(niceness), *argv]
     return os.posix_spawnp(
         argv[0],
         argv,

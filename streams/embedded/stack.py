@@ -242,7 +242,12 @@ class _Ascent:
         launch = component.launch(stack.settings)
         try:
             self._started[component.name] = process.start(
-                launch.argv, launch.env, stack.settings.work_dir, component.name, stack.log(component)
+                launch.argv,
+                launch.env,
+                stack.settings.work_dir,
+                component.name,
+                stack.log(component),
+                component.niceness,
             )
         except OSError as error:
             raise UnavailableError(f"{component.name} cannot be started: {error}") from error

@@ -67,6 +67,13 @@ def pids(stack: Stack) -> dict[str, int | None]:
     return {status.name: status.pid for status in stack.status()}
 
 
+def test_what_may_be_late_gets_less_of_the_processor(stack: MakeStack) -> None:
+    running = stack(toy("hurried"), toy("late", port="flink_port", niceness=5))
+    running.up()
+    nice = {name: psutil.Process(pid).nice() for name, pid in pids(running).items() if pid is not None}
+    assert nice["late"] - nice["hurried"] == 5
+
+
 def test_a_component_runs_after_up_and_is_gone_after_down(stack: MakeStack) -> None:
     stack().up()
     (status,) = stack().status()

@@ -16,8 +16,8 @@ import triton_python_backend_utils as pb_utils
 from inference.nano import Nano, Sampling
 from inference.prompt import OPENER
 
-_CANCEL_EVERY = 4
-"""Tokens between two questions to the server whether anybody still waits: each costs about a token's time."""
+_CANCEL_EVERY_S = 0.01
+"""Between two questions to the server whether anybody still waits: each costs about a token's time."""
 _WARM_UPS = 3
 
 
@@ -81,16 +81,18 @@ class _Stop:
 
     def __init__(self, sender, deadline_ms):
         self._sender = sender
-        self._deadline_s = None if deadline_ms is None else float(deadline_ms) / 1000
-        self._asked = 0
+        self._deadline_s = float("inf") if deadline_ms is None else float(deadline_ms) / 1000
+        self._ask_at_s = 0.0
         self.reason = ""
 
     def __call__(self):
-        if self._deadline_s is not None and time.time() >= self._deadline_s:
+        now_s = time.time()
+        if now_s >= self._deadline_s:
             self.reason = "the deadline passed"
-        elif self._asked % _CANCEL_EVERY == 0 and self._sender.is_cancelled():
-            self.reason = "the request was cancelled"
-        self._asked += 1
+        elif now_s >= self._ask_at_s:
+            self._ask_at_s = now_s + _CANCEL_EVERY_S
+            if self._sender.is_cancelled():
+                self.reason = "the request was cancelled"
         return bool(self.reason)
 
 
