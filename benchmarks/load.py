@@ -32,8 +32,8 @@ from streams.traffic import TENANT
 LOG_GAP_MEAN, LOG_GAP_SD = 7.4, 2.7
 BETWEEN_USERS_SD = NormalDist().inv_cdf(0.99)
 DAY_S = 86_400.0
-STEP_S = 0.01
-"""Events go out together with those of the same 10 ms, as from a client that lingers."""
+STEP_S = 0.02
+"""Events go out together with those of the same 20 ms, as from a client that lingers."""
 LATE_S = 2.0, 3600.0
 """How late what is late comes, at least and at most; its logarithm is uniform."""
 REPEATED_AFTER_S = 5.0

@@ -26,6 +26,8 @@ from streams.traffic import Population, populate
 _PATIENCE_MS = 60_000
 """How long after the live part crossings are still waited for."""
 _CATCH_UP_S = 300.0
+_WAIT_MS = 500
+"""For which the broker holds a question where nothing has come: to ask more often takes the stream's time."""
 
 Stage = Callable[[str, int, int | None], None]
 """What is being done, how much of it is done, and of how much."""
@@ -146,7 +148,9 @@ class Drive:
         on_stage("waiting for the stream to catch up", 0, None)
         Rest(settings.flink_port).wait_watermark(population.now_ms - 1, _CATCH_UP_S)
         self.history_s = (self.now_ms() - now_ms) / 1000
-        with reading(settings.bootstrap_servers, DECISIONS, from_beginning=False) as reader:
+        with reading(
+            settings.bootstrap_servers, DECISIONS, from_beginning=False, max_wait_ms=_WAIT_MS
+        ) as reader:
             self.live_from_ms = int(max(now_ms + load.lead_s * 1000, time.time() * 1000))
             end_ms = self.measured_ms[1]
             live.start(population, self.live_from_ms, load.warm_up_s + load.seconds)

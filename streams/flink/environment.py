@@ -259,7 +259,7 @@ def _configuration(cluster: Cluster, jars: list[Path], checkpoint: Path | None) 
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
         "pipeline.object-reuse": "true",
-        "execution.buffer-timeout.interval": "2 ms",
+        "execution.buffer-timeout.interval": "10 ms",
         "pipeline.auto-watermark-interval": "20 ms",
         # State is exact; only what leaves through the sink may be repeated, under the same id.
         "execution.checkpointing.mode": "EXACTLY_ONCE",

@@ -103,10 +103,21 @@ def _sources(settings: Settings) -> tuple[str, str]:
     behind_s = (settings.watermark_bound_ms + 1) / 1000
     watermark = f"`time` - INTERVAL '{behind_s:.3f}' SECOND(3)"
     return (
-        _source(settings, "events", EVENT_TOPICS, _EVENT_TIME, watermark, idle_ms=0, batch_bytes=100_000),
+        _source(
+            settings,
+            "events",
+            EVENT_TOPICS,
+            _EVENT_TIME,
+            watermark,
+            idle_ms=0,
+            batch_bytes=100_000,
+            wait_ms=50,
+        ),
         # Answers do not hold event time back: what comes is at its end, and silence counts for nothing. They
-        # are few, and are waited for.
-        _source(settings, "answers", ANSWER_TOPICS, _AT_THE_END, "`time`", idle_ms=100, batch_bytes=1),
+        # are few, and each is handed over as it comes.
+        _source(
+            settings, "answers", ANSWER_TOPICS, _AT_THE_END, "`time`", idle_ms=100, batch_bytes=1, wait_ms=500
+        ),
     )
 
 
@@ -124,6 +135,7 @@ def _source(
     *,
     idle_ms: int,
     batch_bytes: int,
+    wait_ms: int,
 ) -> str:
     return f"""
         CREATE TEMPORARY TABLE {name} (
@@ -141,7 +153,7 @@ def _source(
             'topic' = '{";".join(topic.name for topic in topics)}',
             'properties.bootstrap.servers' = '{settings.bootstrap_servers}',
             'properties.group.id' = 'holdfast-{NAME}',
-            'properties.fetch.max.wait.ms' = '10',
+            'properties.fetch.max.wait.ms' = '{wait_ms}',
             'properties.fetch.min.bytes' = '{batch_bytes}',
             'properties.max.partition.fetch.bytes' = '{max(topic.max_bytes for topic in topics)}',
             'scan.startup.mode' = 'earliest-offset',
