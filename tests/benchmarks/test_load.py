@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from benchmarks.load import LOG_GAP_MEAN, LOG_GAP_SD, Background, Crowd, Shape, Surge
+from benchmarks.load import LOG_GAP_MEAN, LOG_GAP_SD, STEP_S, Background, Crowd, Shape, Surge
 from schemas.codec import accept
 from schemas.events import Tick
 from schemas.topics import TOPIC_OF_KIND
@@ -47,10 +47,11 @@ def test_the_seed_says_everything() -> None:
     assert first != list(Background(replace(SHAPE, seed=2), START_MS).steps())
 
 
-def test_a_step_holds_what_is_intended_for_its_ten_milliseconds() -> None:
+def test_a_step_holds_what_is_intended_for_it() -> None:
     for number, step in enumerate(Background(SHAPE, START_MS).steps()):
         assert len(step.intended_s) == len(step.records)
-        assert all(number * 0.01 - 1e-9 <= at < number * 0.01 + 0.01 + 1e-9 for at in step.intended_s)
+        begin_s, end_s = number * STEP_S - 1e-9, (number + 1) * STEP_S + 1e-9
+        assert all(begin_s <= at < end_s for at in step.intended_s)
 
 
 def test_the_logarithm_of_the_gaps_is_normal_with_the_mean_and_deviation_of_real_logs() -> None:
