@@ -7,13 +7,17 @@ import typer
 from rich.table import Table
 
 from streams.commands.output import AsJson, notice, out, print_json
+from streams.commands.records import AnswersFile
+from streams.risk.protocol import LEAD_H
 
 
 def risk(
-    data: Annotated[Path, typer.Argument(metavar="FILE", help="The log of a chat.")],
+    data: Annotated[Path, typer.Argument(metavar="FILE", help="A log, or a folder that is one.")],
     other: Annotated[
         Path | None, typer.Option("--other", help="A second log, of other users, that is only asked about.")
     ] = None,
+    answers: AnswersFile = None,
+    lead_h: Annotated[int, typer.Option("--lead-h", min=0, help="How many hours ahead.")] = LEAD_H,
     as_json: AsJson = False,
 ) -> None:
     """Compare the churn model with what else was tried, on users and times that were held out.
@@ -24,7 +28,7 @@ def risk(
     """
     from benchmarks.tried import compare  # needs the extra
 
-    found = compare(data, other, notice)
+    found = compare(data, other, answers, lead_h, notice)
     if as_json:
         print_json(found)
         return

@@ -21,8 +21,9 @@ from inference.training import gru
 from inference.training.risk import HARD_WEIGHT, Examples, boost
 from operators.signals import DAYS, NAMES, SIGNALS
 from operators.signals.windows import DAY_MS, Windows
-from streams.risk.log import Log, edges, read_log
-from streams.risk.protocol import cutoffs, sample
+from streams.datasets import read_answers
+from streams.risk.log import Cuts, Log, edges, read_log
+from streams.risk.protocol import judged
 from streams.risk.training import Make, examples_of, held_out
 
 Answer = Callable[[NDArray[np.float32]], NDArray[np.float64]]
@@ -102,14 +103,19 @@ CANDIDATES = (
 )
 
 
-def compare(data: Path, other: Path | None, report: Callable[[str], None]) -> list[dict[str, Any]]:
+def compare(
+    data: Path, other: Path | None, answers: Path | None, lead_h: int, report: Callable[[str], None]
+) -> list[dict[str, Any]]:
     """The figures of each candidate on `data`, and on `other`, if there is one.
+
+    `answers` says who left of `data`; else silence does. All are told `lead_h` hours ahead.
 
     Raises:
         InputError: a log cannot be read, is too short or has too many holes.
     """
     found = []
-    first, second = _Asked(data), None if other is None else _Asked(other)
+    first = _Asked(data, answers, lead_h)
+    second = None if other is None else _Asked(other, None, lead_h)
     for candidate in CANDIDATES:
         report(candidate.name)
         rows, answer = held_out(first.examples(candidate), candidate.make)
@@ -125,10 +131,10 @@ def compare(data: Path, other: Path | None, report: Callable[[str], None]) -> li
 class _Asked:
     """A log's examples, as signals or as days."""
 
-    def __init__(self, path: Path) -> None:
-        log = read_log(path)
-        self._signals = examples_of(log)
-        self._days = self._signals._replace(signals=_days(log))
+    def __init__(self, path: Path, answers: Path | None, lead_h: int) -> None:
+        log, asked = read_log(path), None if answers is None else read_answers(answers)
+        self._signals = examples_of(log, asked, lead_h)
+        self._days = self._signals._replace(signals=_days(log, judged(log, asked, lead_h)[0].cuts))
 
     def examples(self, candidate: Candidate) -> Examples:
         return self._days if candidate.on_days else self._signals
@@ -152,12 +158,11 @@ def _as_days(flat: NDArray[np.float32]) -> NDArray[np.float32]:
     return flat.reshape(len(flat), DAYS, -1)
 
 
-def _days(log: Log) -> NDArray[np.float32]:
+def _days(log: Log, cuts: Cuts) -> NDArray[np.float32]:
     """Uses, logins, logouts, active hours in each third, and the state at the end of each day, flat.
 
     The oldest day stands first.
     """
-    cuts = sample(log, cutoffs(log).tau_ms).cuts
     begin, end = edges(log, cuts)
     parts = (slice(first, first + _WINDOWS) for first in range(0, len(begin), _WINDOWS))
     return np.concatenate(

@@ -13,7 +13,7 @@ from benchmarks.simulation.parameters import Rhythm
 from benchmarks.simulation.rhythm import session_times, starts
 from schemas.errors import InputError
 from streams.commands.output import AsJson, out, print_json
-from streams.datasets.reader import read_columns
+from streams.risk.log import read_log
 
 _SESSION_S, _DAY_S, _HOUR_S = 1800.0, 86_400.0, 3600.0
 _QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
@@ -71,10 +71,8 @@ def calibrate(log: Path, seed: int = 1) -> Calibration:
     Raises:
         InputError: the log cannot be read, or no user in it has enough events.
     """
-    columns = read_columns(log)
-    seconds, user = columns.ts_ms / 1000, np.unique(columns.user, return_inverse=True)[1]
-    order = np.lexsort((seconds, user))
-    seconds, user = seconds[order], user[order]
+    found = read_log(log)
+    seconds, user = found.sequence.ts_ms / 1000, found.user
     keep = _regular(seconds, user)
     seconds, user = seconds[keep], user[keep]
     if not len(user):

@@ -25,7 +25,6 @@ PARAMETERS = {
     "objective": "binary",
     "learning_rate": 0.03,
     "num_leaves": 15,
-    "min_child_samples": 200,
     "feature_fraction": 0.5,
     "bagging_fraction": 0.7,
     "bagging_freq": 1,
@@ -36,6 +35,13 @@ PARAMETERS = {
     "force_row_wise": True,
     "verbose": -1,
 }
+
+
+MOST_LEAF_ROWS, LEAST_LEAF_ROWS, LEAF_SHARE = 200, 20, 0.02
+"""How many rows a leaf holds at least: a share of all, within bounds, so that few rows still make trees."""
+
+LEAST_SLOPE = 0.1
+"""Of the calibration: few rows can make it look as if those at risk stayed."""
 
 
 class Examples(NamedTuple):
@@ -87,8 +93,7 @@ def fit(examples: Examples, names: Sequence[str]) -> Model:
     held_out = np.zeros(len(examples.user))
     for mask in folds(examples.user, FOLDS):
         held_out[mask] = boost(examples.where(~mask)).predict(examples.signals[mask], raw_score=True)
-    platt = LogisticRegression(C=np.inf).fit(held_out[:, None], examples.churned)
-    slope, intercept = float(platt.coef_[0, 0]), float(platt.intercept_[0])
+    slope, intercept = _platt(held_out, examples.churned)
     probability = sigmoid(slope * held_out + intercept)
     calibration = Calibration(
         names=tuple(names),
@@ -106,7 +111,8 @@ def boost(examples: Examples, rounds: int = TREES_MANY, **parameters: Any) -> li
     """The trees of `examples`, with thresholds that ONNX can hold."""
     weight = np.where(examples.is_hard, HARD_WEIGHT, 1.0)
     data = lightgbm.Dataset(examples.signals, examples.churned, weight=weight)
-    trained = lightgbm.train(PARAMETERS | parameters, data, rounds)
+    leaf_rows = min(MOST_LEAF_ROWS, max(LEAST_LEAF_ROWS, round(LEAF_SHARE * len(examples.user))))
+    trained = lightgbm.train(PARAMETERS | {"min_child_samples": leaf_rows} | parameters, data, rounds)
     return in_single_precision(trained)
 
 
@@ -125,6 +131,16 @@ def save(folder: Path, model: Model) -> None:
     (folder / TREES).write_text(text, encoding="utf-8")
     (folder / CALIBRATION).write_bytes(msgspec.json.format(msgspec.json.encode(model.calibration)) + b"\n")
     onnx.save(onnx_of(model.booster), folder / ONNX)
+
+
+def _platt(log_odds: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and intercept of the calibration, which never turns the order of the trees round."""
+    found = LogisticRegression(C=np.inf).fit(log_odds[:, None], truth)
+    slope, intercept = float(found.coef_[0, 0]), float(found.intercept_[0])
+    if slope >= LEAST_SLOPE:
+        return slope, intercept
+    share = float(truth.mean())
+    return LEAST_SLOPE, float(np.log(share / (1 - share)) - LEAST_SLOPE * log_odds.mean())
 
 
 def _balanced_threshold(truth: NDArray[np.bool_], probability: NDArray[np.float64]) -> float:

@@ -10,7 +10,7 @@ _FIGURES = ("auc", "pr_auc", "base_rate", "accuracy", "majority", "balanced_accu
 _TEXT = """# holdfast-risk
 
 {trees} gradient-boosted trees (LightGBM) over {signals} signals of a user's last 30 days: the probability
-that the user does nothing at all in the 30 days that begin {lead_h} hours later.
+that the user {question}.
 
 ## What it is for
 The risk crossing of holdfast, and the order in which a team looks at its customers. It says who is likely to
@@ -47,14 +47,14 @@ to, it makes {equal:.1%} of the decisions at 0.5 alike, and R² of the probabili
 """
 
 
-def write(folder: Path, metrics: dict[str, Any], calibration: Any, trees: int, lead_h: int) -> None:
-    """Writes `MODEL_CARD.md` and `metrics.json` to `folder`."""
+def write(folder: Path, metrics: dict[str, Any], calibration: Any, trees: int, question: str) -> None:
+    """Writes `MODEL_CARD.md` and `metrics.json` to `folder`; `question` is what the model says of a user."""
     (folder / METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     data = metrics["data"]
     text = _TEXT.format(
         trees=trees,
         signals=len(calibration.names),
-        lead_h=lead_h,
+        question=question,
         rows=data["rows"],
         users=data["users"],
         fingerprint=data["fingerprint"],

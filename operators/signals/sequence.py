@@ -23,7 +23,8 @@ class Sequence(NamedTuple):
     `feature` is a number for what was used, or for the channel of a login or logout (which number it is does
     not matter, and the two share one count), or `NO_FEATURE`; `failed` says that
     a usage ended in an error; `sentiment` is that of a message to customer service, -1 to 1, NaN where
-    unknown. `tenure_days` (as of `account_ms`) and `seats` are the account's, NaN where it is unknown.
+    unknown. `tenure_days` (as of `account_ms`) and `seats` are the account's, NaN where it is unknown; where
+    the sequence is of many windows, they have an entry a window.
     """
 
     ts_ms: NDArray[np.int64]
@@ -32,9 +33,9 @@ class Sequence(NamedTuple):
     duration_ms: NDArray[np.int64]
     failed: NDArray[np.bool_]
     sentiment: NDArray[np.float32]
-    tenure_days: float = np.nan
-    account_ms: int = 0
-    seats: float = np.nan
+    tenure_days: float | NDArray[np.float64] = np.nan
+    account_ms: int | NDArray[np.int64] = 0
+    seats: float | NDArray[np.float64] = np.nan
 
 
 def sequence_of(

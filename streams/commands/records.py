@@ -1,4 +1,4 @@
-"""Decisions and outcomes for commands that judge them: from the running stack, or from files."""
+"""Decisions, outcomes and answers for commands that judge them: from the running stack, or from files."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +22,13 @@ Decisions = Annotated[
 ]
 Outcomes = Annotated[
     Path | None, typer.Option("--outcomes", metavar="FILE", help="Outcomes, JSON lines as on their topic.")
+]
+
+AnswersFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--answers", metavar="FILE", help="Who left when, in place of silence: Parquet of user, tau, left."
+    ),
 ]
 
 

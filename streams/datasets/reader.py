@@ -40,12 +40,7 @@ def read_events(path: Path, dataset: str | None = None) -> Iterator[bytes]:
     """
     if dataset == NAME or (dataset is None and path.suffix == ".csv"):
         return read_transactions(path)
-    try:
-        with path.open("rb") as file:
-            is_parquet = file.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    if is_parquet:
+    if _is_parquet(path):
         return _parquet(path, dataset)
     if path.suffix == ".parquet":
         raise InputError(f"{path} is not a Parquet file: it does not begin with {_PARQUET_MAGIC.decode()}")
@@ -54,23 +49,27 @@ def read_events(path: Path, dataset: str | None = None) -> Iterator[bytes]:
     return _lines(path)
 
 
-def read_columns(path: Path) -> Columns:
-    """The log of a chat in `path` as columns, which say the same as its events.
+def read_columns(path: Path) -> Columns | None:
+    """The log of a chat in `path` as columns, which say the same as its events; None of another file.
 
     Raises:
-        InputError: the file cannot be read or has other columns, or a column has a value that cannot become
-            an event.
+        InputError: the file cannot be read, or a column has a value that cannot become an event.
     """
+    if not _is_parquet(path):
+        return None
     try:
         file = pq.ParquetFile(path)
-        missing = [name for name in CHAT_COLUMNS if name not in file.schema_arrow.names]
-        if missing:
-            raise InputError(
-                f"{path} has no column {missing[0]}: a chat's log has ts, seq, user and, if known, kind"
-            )
-        return chat(path, file)
+        return chat(path, file) if set(file.schema_arrow.names).issuperset(CHAT_COLUMNS) else None
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"cannot read {path}: {error}") from error
+
+
+def _is_parquet(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _lines(path: Path) -> Iterator[bytes]:

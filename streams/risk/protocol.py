@@ -3,6 +3,9 @@
 The churn probability for `tau` is that of no event in (tau, tau + 30 days], judged a lead time earlier: as
 of t = tau - lead, from the events of (t - 30 days, t] alone. `tau` is a midnight (UTC) each week.
 
+Where there are answers, these say whom to judge for which `tau`, and who left: whoever the log knows by
+then, active or not.
+
 A log has holes, in which nobody seems active. A `tau` is dropped where more than two days of the whole log
 are missing in the label's window or in the 33 days before it, and where the log ends before the label does.
 """
@@ -15,7 +18,8 @@ from numpy.typing import NDArray
 
 from operators.signals import DAY_MS, DAYS, SPAN_MS
 from schemas.errors import InputError
-from streams.risk.log import Cuts, Log, edges
+from streams.datasets import Answers
+from streams.risk.log import Cuts, Log, edges, known
 
 DAYS_BEFORE = 33
 """Days before `tau` that must be whole: those of the window, and 72 h of lead."""
@@ -105,16 +109,59 @@ def sample(log: Log, tau_ms: NDArray[np.int64], lead_h: int = LEAD_H) -> Sample:
     cuts = Cuts(everyone, tau - lead_h * HOUR_MS)
     begin, end = edges(log, cuts)
     some = end > begin
-    cuts, tau, begin, end = Cuts(*(column[some] for column in cuts)), tau[some], begin[some], end[some]
+    cuts, tau = Cuts(*(column[some] for column in cuts)), tau[some]
     after, until = edges(log, Cuts(cuts.user, tau + SPAN_MS))
-    row = np.repeat(np.arange(len(tau)), end - begin)
+    return Sample(cuts=cuts, tau_ms=tau, churned=until == after, is_hard=_is_hard(log, cuts))
+
+
+def answered(log: Log, answers: Answers, lead_h: int = LEAD_H) -> Sample:
+    """The users and moments of `answers`: those of whom the log had an event or account before the lead.
+
+    Raises:
+        InputError: there is none of these, or the log has holes before each.
+    """
+    names, asked = np.unique(answers.user, return_inverse=True)
+    place = np.searchsorted(log.users, names)
+    is_there = log.users[np.minimum(place, len(log.users) - 1)] == names
+    user, as_of_ms = place[asked], answers.tau_ms - lead_h * HOUR_MS
+    chosen = is_there[asked] & _is_whole(log.sequence.ts_ms, answers.tau_ms)
+    chosen[chosen] = known(log, Cuts(user[chosen], as_of_ms[chosen]))
+    if not chosen.any():
+        raise InputError(
+            "the log tells of nobody who has an answer: it must know the user before the lead, and have at"
+            f" most {MISSING_DAYS} days without any event in the {DAYS_BEFORE} days before the answer's time"
+        )
+    cuts = Cuts(user[chosen], as_of_ms[chosen])
+    return Sample(cuts, answers.tau_ms[chosen], answers.left[chosen], _is_hard(log, cuts))
+
+
+def judged(
+    log: Log, answers: Answers | None = None, lead_h: int = LEAD_H
+) -> tuple[Sample, NDArray[np.int64]]:
+    """Whom to judge, by `answers` or else by silence, and the cut-offs (epoch ms) dropped for holes.
+
+    Raises:
+        InputError: there is no cut-off, or no answer that can be judged.
+    """
+    if answers is not None:
+        return answered(log, answers, lead_h), np.zeros(0, dtype=np.int64)
+    found = cutoffs(log)
+    return sample(log, found.tau_ms, lead_h), found.dropped_ms
+
+
+def _is_whole(ts_ms: NDArray[np.int64], tau_ms: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Of each `tau`, whether the log has the days before it."""
+    present, day = np.unique(ts_ms // DAY_MS), tau_ms // DAY_MS
+    days = np.searchsorted(present, day) - np.searchsorted(present, day - DAYS_BEFORE)
+    return np.asarray(DAYS_BEFORE - days <= MISSING_DAYS)
+
+
+def _is_hard(log: Log, cuts: Cuts) -> NDArray[np.bool_]:
+    """Which cuts are of the hard task."""
+    begin, end = edges(log, cuts)
+    row = np.repeat(np.arange(len(begin)), end - begin)
     at = np.arange(len(row)) - np.repeat(np.cumsum(end - begin) - (end - begin) - begin, end - begin)
     day = (cuts.as_of_ms[row] - log.sequence.ts_ms[at]) // DAY_MS
-    days = np.zeros((len(tau), DAYS), dtype=np.bool_)
+    days = np.zeros((len(begin), DAYS), dtype=np.bool_)
     days[row, day] = True
-    return Sample(
-        cuts=cuts,
-        tau_ms=tau,
-        churned=until == after,
-        is_hard=(days.sum(axis=1) >= HARD_DAYS) & days[:, :WEEK_DAYS].any(axis=1),
-    )
+    return np.asarray((days.sum(axis=1) >= HARD_DAYS) & days[:, :WEEK_DAYS].any(axis=1))

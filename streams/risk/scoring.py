@@ -12,33 +12,36 @@ from numpy.typing import NDArray
 from inference.binary import Binary
 from inference.risk import Risk
 from schemas.errors import InputError
+from streams.datasets import Answers
 from streams.risk.log import Log, signals_at
-from streams.risk.protocol import Cutoffs, Sample, Task, cutoffs, sample
+from streams.risk.protocol import Sample, Task, judged
 
 THRESHOLD = 0.5
 """From which probability on a user is told to leave, unless the tenant says otherwise."""
 
 
 class Scored(NamedTuple):
-    """A log's users at its weekly cut-offs, with their probabilities."""
+    """A log's users at its cut-offs, with their probabilities."""
 
     users: NDArray[np.object_]
-    cutoffs: Cutoffs
+    dropped_ms: NDArray[np.int64]
     sample: Sample
     probability: NDArray[np.float64]
 
 
-def score(model: Risk, log: Log, task: Task, lead_h: int) -> Scored:
+def score(model: Risk, log: Log, task: Task, lead_h: int, answers: Answers | None = None) -> Scored:
     """What `model` says of the users that `task` asks for, `lead_h` hours ahead.
+
+    Who left is said by `answers`, else by silence.
 
     Raises:
         InputError: the log is too short or has too many holes, or nobody in it is asked for.
     """
-    found = cutoffs(log)
-    chosen = sample(log, found.tau_ms, lead_h).of(task)
+    everyone, dropped_ms = judged(log, answers, lead_h)
+    chosen = everyone.of(task)
     if not len(chosen.tau_ms):
         raise InputError(f"the log has nobody to judge: no user is active enough for the task {task}")
-    return Scored(log.users, found, chosen, model.probability(signals_at(log, chosen.cuts)))
+    return Scored(log.users, dropped_ms, chosen, model.probability(signals_at(log, chosen.cuts)))
 
 
 def figures(scored: Scored, balanced_threshold: float, draws: int = 1000) -> dict[str, Any]:
@@ -51,8 +54,8 @@ def figures(scored: Scored, balanced_threshold: float, draws: int = 1000) -> dic
         **judged.figures(chosen.cuts.user, draws),
         "n": len(chosen.tau_ms),
         "users": len(np.unique(chosen.cuts.user)),
-        "cutoffs": len(scored.cutoffs.tau_ms),
-        "dropped": scored.cutoffs.dropped_ms.tolist(),
+        "cutoffs": len(np.unique(chosen.tau_ms)),
+        "dropped": scored.dropped_ms.tolist(),
     }
 
 

@@ -16,20 +16,22 @@ from inference.binary import Binary
 from inference.training import risk_card
 from inference.training.risk import Examples, Model, fit, folds, save
 from inference.training.surrogate import Surrogate
-from operators.signals import NAMES, SPAN_MS
+from operators.signals import DAYS, NAMES, SPAN_MS
+from streams.datasets import Answers, read_answers
 from streams.risk.log import Log, read_log, signals_at
-from streams.risk.protocol import LEAD_H, cutoffs, sample
+from streams.risk.protocol import LEAD_H, judged
 from streams.risk.scoring import THRESHOLD
 
 EARLIER = 0.6
 """The share of a log's cut-offs that the held-out figures are trained on."""
 HELD_OUT_FOLDS = 3
+SILENCE = f"does nothing at all in the {DAYS} days that begin {LEAD_H} hours later"
 Report = Callable[[str], None]
 
 
-def examples_of(log: Log, lead_h: int = LEAD_H) -> Examples:
-    """All users of `log` at all of its cut-offs."""
-    found = sample(log, cutoffs(log).tau_ms, lead_h)
+def examples_of(log: Log, answers: Answers | None = None, lead_h: int = LEAD_H) -> Examples:
+    """All users of `log` at all of its cut-offs; those in `answers`, if given."""
+    found, _ = judged(log, answers, lead_h)
     return Examples(
         signals=signals_at(log, found.cuts),
         user=found.cuts.user.astype(np.int64),
@@ -63,7 +65,7 @@ def held_out(examples: Examples, make: Make) -> tuple[Examples, NDArray[np.float
     return examples.where(later), probability[later]
 
 
-def judged(rows: Examples, probability: NDArray[np.float64], model: Model, draws: int) -> dict[str, Any]:
+def figures(rows: Examples, probability: NDArray[np.float64], model: Model, draws: int) -> dict[str, Any]:
     """The figures of both tasks."""
     masks = {"broad": np.ones(len(rows.user), dtype=np.bool_), "hard": rows.is_hard}
     found = {}
@@ -83,26 +85,31 @@ def make_model(examples: Examples) -> Callable[[NDArray[np.float32]], NDArray[np
     return fit(examples, NAMES).probability
 
 
-def train(paths: Sequence[Path], folder: Path, *, draws: int, report: Report) -> dict[str, Any]:
+def train(
+    paths: Sequence[Path], folder: Path, *, answers: Path | None = None, draws: int, report: Report
+) -> dict[str, Any]:
     """Makes the model of the logs in `paths`, writes it to `folder` with its metrics, and returns these.
+
+    With `answers` it foresees these instead of silence.
 
     Raises:
         InputError: a log cannot be read, is too short or has too many holes.
     """
     parts = {}
+    asked = None if answers is None else read_answers(answers)
     for path in paths:
         report(f"signals of {path.name}")
-        parts[path.stem] = examples_of(read_log(path))
+        parts[path.stem] = examples_of(read_log(path), answers=asked)
     everything = together(list(parts.values()))
     report(f"the model, of {len(everything.user):,} rows")
     model = fit(everything, NAMES)
     save(folder, model)
-    figures: dict[str, Any] = {}
+    held: dict[str, Any] = {}
     for name, part in parts.items():
         report(f"held-out users and time of {name}")
         rows, probability = held_out(part, make_model)
-        figures[name] = judged(rows, probability, model, draws)
-    first = next(iter(figures.values()))
+        held[name] = figures(rows, probability, model, draws)
+    first = next(iter(held.values()))
     metrics = {
         "data": {
             "fingerprint": everything.fingerprint,
@@ -111,11 +118,12 @@ def train(paths: Sequence[Path], folder: Path, *, draws: int, report: Report) ->
             "from_ms": int(everything.tau_ms.min()),
             "until_ms": int(everything.tau_ms.max()),
         },
-        "held_out": figures,
+        "held_out": held,
         "surrogate": _surrogate(folder, everything, model),
         "promotion": {f"auc_{task}": first[task]["auc"]["value"] for task in ("hard", "broad")},
     }
-    risk_card.write(folder, metrics, model.calibration, model.booster.num_trees(), LEAD_H)
+    question = SILENCE if answers is None else f"is among those who left, by {answers.name}"
+    risk_card.write(folder, metrics, model.calibration, model.booster.num_trees(), question)
     return metrics
 
 

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("onnx", reason="the training extra is not installed")
 
 from inference.risk import CALIBRATION, ONNX, TREES, Risk, load, sigmoid
-from inference.training.risk import Examples, Model, fit, save
+from inference.training.risk import LEAST_SLOPE, Examples, Model, fit, save
 from inference.training.surrogate import Surrogate
 from schemas.errors import UnavailableError
 
@@ -106,3 +106,11 @@ def test_the_surrogate_is_like_the_model_and_says_how_much(trained: Model, tmp_p
     assert 0.8 < fidelity["r2"] < 1
     small.save(tmp_path, NAMES)
     assert "quiet <=" in (tmp_path / "surrogate.txt").read_text()
+
+
+def test_no_calibration_turns_the_order_round() -> None:
+    few = examples(200)
+    few = few._replace(churned=np.random.default_rng(4).uniform(size=200) < 0.3)
+    model = fit(few, NAMES)
+    assert model.calibration.slope >= LEAST_SLOPE
+    assert model.probability(few.signals).mean() == pytest.approx(few.churned.mean(), abs=0.05)

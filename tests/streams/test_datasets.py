@@ -12,7 +12,7 @@ from pyarrow import json as pa_json
 from schemas.codec import encode, parse
 from schemas.errors import InputError, RejectedEvent
 from schemas.events import Account, Event, Login, Replay, Support, Tick, Usage
-from streams.datasets import DATASETS, read_events
+from streams.datasets import DATASETS, read_answers, read_events
 
 DAY_MS = 86_400_000
 T = 1_700_000_000_000
@@ -135,8 +135,8 @@ def udacity(path: Path, **changes: Any) -> Path:
     return parquet(path, **(columns | changes))
 
 
-def test_udacity_days_are_usage_at_their_first_millisecond_and_idle_days_nothing(tmp_path: Path) -> None:
-    ts = 16_444 * DAY_MS
+def test_udacity_days_are_usage_at_their_noon_and_idle_days_nothing(tmp_path: Path) -> None:
+    ts = 16_444 * DAY_MS + DAY_MS // 2
     assert events_of(udacity(tmp_path / "u.parquet")) == [
         Usage(event_id="1-2015-01-09-projects", tenant="udacity", user_id="1", ts=ts, feature="projects"),
         Usage(
@@ -151,8 +151,87 @@ def test_udacity_days_are_usage_at_their_first_millisecond_and_idle_days_nothing
     ]
 
 
+def days(*numbers: int) -> pa.Array:
+    """Days of January 2022, as midnights."""
+    return pa.array([datetime(2022, 1, number) for number in numbers], pa.timestamp("us"))
+
+
+def noon(number: int) -> int:
+    return (18_993 + number - 1) * DAY_MS + DAY_MS // 2
+
+
+def ds365(path: Path) -> Path:
+    return parquet(
+        path,
+        student_id=[7, 3],
+        date_engaged=days(2, 1),
+        engagement_quizzes=[0, 1],
+        engagement_exams=[0, 0],
+        engagement_lessons=[1, 1],
+    )
+
+
+def plays(path: Path) -> Path:
+    return parquet(
+        path, ts=[utc(2022, 1, 2), utc(2022, 1, 1, 12)], user=pa.array([5, 5], pa.int32()), score=[70, 0]
+    )
+
+
+def purchases(path: Path, *rows: tuple[int, str, int]) -> Path:
+    user, plan, day = zip(*rows, strict=True)
+    return parquet(path, student_id=user, purchase_type=plan, date_purchased=days(*day))
+
+
+def test_a_day_of_courses_is_a_usage_for_each_thing_done(tmp_path: Path) -> None:
+    who: dict[str, Any] = {"tenant": "ds365", "user_id": "3", "ts": noon(1)}
+    assert events_of(ds365(tmp_path / "e.parquet")) == [
+        Usage(event_id="3-2022-01-01-quizzes", feature="quizzes", **who),
+        Usage(event_id="3-2022-01-01-lessons", feature="lessons", **who),
+        Usage(
+            event_id="7-2022-01-02-lessons",
+            tenant="ds365",
+            user_id="7",
+            ts=noon(2),
+            feature="lessons",
+        ),
+    ]
+    path = parquet(tmp_path / "m.parquet", student_id=[3], date_watched=days(1), minutes_watched=[1.5])
+    assert events_of(path) == [
+        Usage(event_id="3-2022-01-01-minutes", feature="minutes", duration_ms=90_000, **who)
+    ]
+
+
+def test_who_became_a_customer_has_an_account_from_that_day_on(tmp_path: Path) -> None:
+    for tenant, user, date in (
+        ("udacity", "account_key", "join_date"),
+        ("ds365", "student_id", "date_registered"),
+    ):
+        path = parquet(tmp_path / "a.parquet", **{user: [3], date: days(4)})
+        assert events_of(path) == [
+            Account(event_id="3-2022-01-04-account", tenant=tenant, user_id="3", ts=noon(4))
+        ]
+
+
+def test_a_purchase_is_an_account_as_old_as_the_first(tmp_path: Path) -> None:
+    path = purchases(tmp_path / "p.parquet", (3, "Annual", 31), (3, "Monthly", 1))
+    who: dict[str, Any] = {"tenant": "ds365", "user_id": "3"}
+    assert events_of(path) == [
+        Account(event_id="3-2022-01-01-monthly", ts=noon(1), plan="monthly", **who),
+        Account(event_id="3-2022-01-31-annual", ts=noon(31), plan="annual", tenure_days=30, **who),
+    ]
+
+
+def test_a_game_is_a_usage_at_its_second(tmp_path: Path) -> None:
+    first, second = noon(1), noon(1) + DAY_MS // 2
+    who: dict[str, Any] = {"tenant": "plays", "user_id": "5", "feature": "play"}
+    assert events_of(plays(tmp_path / "p.parquet")) == [
+        Usage(event_id=f"5-{first}-0", ts=first, **who),
+        Usage(event_id=f"5-{second}-70", ts=second, **who),
+    ]
+
+
 def test_ids_are_made_from_the_rows_alone(tmp_path: Path) -> None:
-    for write in (whatwg, udacity):
+    for write in (whatwg, udacity, ds365, plays):
         path = write(tmp_path / "d.parquet")
         ids = [event.event_id for event in events_of(path) if not isinstance(event, Tick)]
         assert len(set(ids)) == len(ids)
@@ -161,8 +240,91 @@ def test_ids_are_made_from_the_rows_alone(tmp_path: Path) -> None:
 
 def test_a_dataset_may_be_named(tmp_path: Path) -> None:
     path = whatwg(tmp_path / "w.parquet")
-    assert set(DATASETS) == {"whatwg", "messages", "udacity"}
+    assert {name.partition("_")[0] for name in DATASETS} == {
+        "whatwg",
+        "messages",
+        "udacity",
+        "ds365",
+        "plays",
+    }
     assert events_of(path, "whatwg") == events_of(path)
+
+
+# ---- answers ----
+
+
+def test_own_answers_are_taken_as_they_are(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "a.parquet", user=[1, 2], tau=days(3, 4), left=[True, False])
+    found = read_answers(path)
+    assert found.user.tolist() == ["1", "2"]
+    assert found.tau_ms.tolist() == [noon(3) - DAY_MS // 2, noon(4) - DAY_MS // 2]
+    assert found.left.tolist() == [True, False]
+
+
+def test_a_contract_is_asked_about_each_week_until_it_is_cancelled(tmp_path: Path) -> None:
+    path = parquet(
+        tmp_path / "c.parquet",
+        account_key=[1, 2, 3],
+        join_date=pa.array(
+            [datetime(2022, 1, 1), datetime(2022, 1, 1), datetime(2022, 2, 19)], pa.timestamp("us")
+        ),
+        cancel_date=pa.array([datetime(2022, 1, 25), None, None], pa.timestamp("us")),
+    )
+    found = read_answers(path)
+    asked = list(
+        zip(
+            found.user.tolist(),
+            ((found.tau_ms - noon(1)) / DAY_MS + 0.5).tolist(),
+            found.left.tolist(),
+            strict=True,
+        )
+    )
+    assert [(day, left) for user, day, left in asked if user == "1"] == [(7, False), (14, True), (21, True)]
+    # What is cancelled after the 19th of February, the last day that the file knows of, nobody can tell.
+    assert [(day, left) for user, day, left in asked if user == "2"] == [
+        (7, False), (14, False), (21, False), (28, False), (35, False)
+    ]  # fmt: skip
+    assert not [day for user, day, _ in asked if user == "3"]
+
+
+def bought(path: Path, *rows: tuple[int, str, datetime]) -> Path:
+    user, plan, when = zip(*rows, strict=True)
+    return parquet(
+        path, student_id=user, purchase_type=plan, date_purchased=pa.array(when, pa.timestamp("us"))
+    )
+
+
+def test_a_plan_of_a_month_is_asked_about_on_the_day_it_ends(tmp_path: Path) -> None:
+    path = bought(
+        tmp_path / "p.parquet",
+        (1, "Monthly", datetime(2022, 1, 31)),
+        (1, "Monthly", datetime(2022, 3, 7)),  # a week late
+        (2, "Monthly", datetime(2022, 1, 10)),
+        (2, "Annual", datetime(2022, 2, 18)),  # eight days late
+        (3, "Monthly", datetime(2022, 1, 10)),
+        (3, "Annual", datetime(2022, 1, 20)),  # long before the month was over
+        (4, "Quarterly", datetime(2022, 1, 10)),
+    )
+    found = read_answers(path)
+    days_later = ((found.tau_ms - noon(31)) / DAY_MS + 0.5).tolist()
+    assert list(zip(found.user.tolist(), days_later, found.left.tolist(), strict=True)) == [
+        ("1", 28, False),  # the last of February
+        ("2", 10, True),
+    ]
+
+
+def test_a_file_without_answers_says_so(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"d\.parquet has no answers: expected the columns of one of user, tau"
+    ):
+        read_answers(ds365(tmp_path / "d.parquet"))
+    with pytest.raises(InputError, match=r"p\.parquet has no answers: nobody in it is known"):
+        read_answers(purchases(tmp_path / "p.parquet", (1, "Annual", 1)))
+    with pytest.raises(InputError, match=r"cannot read .*none\.parquet"):
+        read_answers(tmp_path / "none.parquet")
+    early = parquet(tmp_path / "a.parquet", user=[1], tau=days(3), left=pa.array([None], pa.bool_()))
+    with pytest.raises(InputError, match=r"column left of .* is empty in row 1"):
+        read_answers(early)
 
 
 # ---- what cannot be read ----

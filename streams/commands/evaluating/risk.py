@@ -10,6 +10,8 @@ from inference.registry import promoted
 from inference.risk import MODEL, load
 from operators.signals import NAMES
 from streams.commands.output import AsJson, day, out, print_json
+from streams.commands.records import AnswersFile
+from streams.datasets import read_answers
 from streams.risk.log import read_log
 from streams.risk.protocol import LEAD_H, Task
 from streams.risk.scoring import figures, score, write_predictions
@@ -22,7 +24,7 @@ def risk(
     data: Annotated[
         Path,
         typer.Option(
-            "--data", metavar="FILE", help="A chat's log: Parquet of ts, seq, user and, if known, kind."
+            "--data", metavar="PATH", help="A log: events, a known dataset, or a folder of the same users'."
         ),
     ],
     task: Annotated[
@@ -35,6 +37,7 @@ def risk(
         Path | None,
         typer.Option("--predictions", metavar="OUT", help="Parquet to write: user, tau, probability."),
     ] = None,
+    answers: AnswersFile = None,
     model: Annotated[
         Path | None, typer.Option("--model", help="Folder of a version; the promoted one if none.")
     ] = None,
@@ -46,11 +49,14 @@ def risk(
     before the cut-off, from the 30 days up to then. `broad` judges every user who was active in them, `hard`
     those with at least 3 active days, one of them in the last 7. Intervals are of 95 %, users drawn.
 
+    With --answers it is judged for the users and moments in that file, and by what that says of them.
+
     Example: holdfast evaluate risk --data log.parquet --task hard --predictions out.parquet
     """
     log = read_log(data)
+    asked = None if answers is None else read_answers(answers)
     chosen = load(model or promoted(MODEL, load_settings().model_repository), NAMES)
-    scored = score(chosen, log, task, lead_h)
+    scored = score(chosen, log, task, lead_h, asked)
     if predictions is not None:
         write_predictions(predictions, scored)
     found = figures(scored, chosen.calibration.balanced_threshold[task])
@@ -67,7 +73,7 @@ def risk(
     out.print(table)
     dropped = [day(ts_ms)[:10] for ts_ms in found["dropped"]]
     out.print(
-        f"{found['n']:,} rows of {found['users']:,} users at {found['cutoffs']} weekly cut-offs;"
+        f"{found['n']:,} rows of {found['users']:,} users at {found['cutoffs']} cut-offs;"
         f" {task.value}, {lead_h} h ahead, version {chosen.version}"
     )
     if dropped:

@@ -82,11 +82,27 @@ def test_the_hard_task_is_of_fewer_and_the_lead_is_told(tmp_path: Path) -> None:
     assert (hard["task"], hard["lead_h"], hard["cutoffs"], hard["dropped"]) == ("hard", 24, 9, [])
 
 
+def test_answers_of_your_own_say_who_left(tmp_path: Path) -> None:
+    log, out = chat(tmp_path / "chat.parquet"), tmp_path / "out.parquet"
+    tau_ms = (START_S + 60 * DAY_S) * 1000
+    answers = {
+        "user": [f"u{number}" for number in range(40)],
+        "tau": pa.array([tau_ms] * 40, pa.timestamp("ms")),
+        "left": [number % 4 == 1 for number in range(40)],
+    }
+    pq.write_table(pa.table(answers), tmp_path / "answers.parquet")
+    figures = evaluate("--data", log, "--answers", tmp_path / "answers.parquet", "--predictions", out)
+    told = pq.read_table(out)
+    assert figures["n"] == figures["users"] == len(told) == 40
+    assert (figures["cutoffs"], figures["dropped"], figures["base_rate"]) == (1, [], 0.25)
+    assert told["tau"].to_pylist() == [tau_ms] * 40
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"user": None}, r"chat\.parquet has no column user: a chat's log has ts, seq, user"),
-        ({"seq": None}, r"chat\.parquet has no column seq"),
+        ({"user": None}, r"chat\.parquet has no column event_id, .*whatwg: ts, seq, user, kind"),
+        ({"seq": None}, r"chat\.parquet has no column event_id"),
         ({"days": 40}, "the log is too short: it spans 40 days"),
     ],
 )
@@ -103,7 +119,7 @@ def test_an_unknown_kind_and_an_empty_file_are_one_clear_line(tmp_path: Path) ->
     with pytest.raises(InputError, match="has 'leave' in row 1, expected one of action, join"):
         evaluate("--data", path)
     (tmp_path / "empty.parquet").touch()
-    with pytest.raises(InputError, match=r"cannot read .*empty\.parquet"):
+    with pytest.raises(InputError, match=r"empty\.parquet is not a Parquet file"):
         evaluate("--data", tmp_path / "empty.parquet")
 
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from operators.signals import DAY_MS, Sequence
+from operators.signals import DAY_MS, NAMES, Sequence
 from schemas.errors import InputError
-from streams.risk.log import Log
-from streams.risk.protocol import HOUR_MS, Task, cutoffs, sample
+from streams.datasets import Answers
+from streams.risk.log import Accounts, Log, signals_at
+from streams.risk.protocol import HOUR_MS, Task, answered, cutoffs, sample
 
 DAYS_LONG = 100
 NOISE = np.arange(DAYS_LONG + 1) * DAY_MS
@@ -95,6 +96,47 @@ def test_the_hard_task_asks_for_those_who_seem_to_be_well(days_ago: list[float],
     assert found.is_hard.tolist() == [hard]
     assert len(found.of(Task.HARD).tau_ms) == int(hard)
     assert len(found.of(Task.BROAD).tau_ms) == 1
+
+
+def answers_of(*rows: tuple[str, int, bool]) -> Answers:
+    user, tau_ms, left = zip(*rows, strict=True)
+    return Answers(np.array(user, dtype=np.object_), np.array(tau_ms), np.array(left))
+
+
+def test_answers_say_who_is_judged_and_who_left_active_or_not() -> None:
+    silent, busy = [DAY_MS], [TAU - days * DAY_MS for days in (4, 5, 6)]
+    log = log_of(NOISE, silent, busy, [TAU - DAY_MS])
+    found = answered(
+        log,
+        answers_of(
+            ("u1", TAU, True),
+            ("u2", TAU, False),
+            ("u3", TAU, True),
+            ("u9", TAU, True),
+            ("u1", TAU + 1, False),
+        ),
+    )
+    # u3 is known since a day only, u9 not at all.
+    assert log.users[found.cuts.user].tolist() == ["u1", "u2", "u1"]
+    assert found.churned.tolist() == [True, False, False]
+    assert found.is_hard.tolist() == [False, True, False]
+    assert (found.tau_ms - found.cuts.as_of_ms == 72 * HOUR_MS).all()
+
+
+def test_who_has_an_account_and_no_event_yet_is_judged_and_not_before_it() -> None:
+    account = Accounts(np.array([1]), np.array([TAU - 4 * DAY_MS]), np.array([0.0]), np.array([1.0]))
+    log = log_of(NOISE, [])._replace(accounts=account)
+    found = answered(log, answers_of(("u1", TAU, True), ("u1", TAU - 2 * DAY_MS, True)))
+    assert found.tau_ms.tolist() == [TAU]
+    assert signals_at(log, found.cuts)[:, NAMES.index("tenure")].tolist() == [1.0]
+
+
+def test_an_answer_behind_a_hole_is_left_out_and_where_none_is_left_that_is_said() -> None:
+    log = log_of(NOISE[(NOISE < 10 * DAY_MS) | (NOISE >= 13 * DAY_MS)])
+    found = answered(log, answers_of(("u0", TAU, True), ("u0", 50 * DAY_MS, True)))
+    assert found.tau_ms.tolist() == [50 * DAY_MS]
+    with pytest.raises(InputError, match="the log tells of nobody who has an answer"):
+        answered(log, answers_of(("u0", TAU, True)))
 
 
 def test_the_lead_moves_the_window_and_not_the_label() -> None:
