@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from benchmarks import brief, capacity, gpu, latency, policy, risk, rollback, scale
+from benchmarks import brief, capacity, gpu, latency, policy, prefill, risk, rollback, scale
 from benchmarks.peers.command import peers
 from benchmarks.simulation.calibrate import simulate_calibrate
 from benchmarks.simulation.command import simulate
@@ -33,6 +33,7 @@ app.command()(risk.risk)
 app.command()(rollback.rollback)
 app.command()(policy.policy)
 app.command()(brief.brief)
+app.command()(prefill.prefill)
 app.command()(peers)
 app.command()(simulate)
 app.command()(simulate_calibrate)

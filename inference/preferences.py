@@ -1,24 +1,27 @@
 """Pairs of scripts of which users took one better than the other: what DPO learns from.
 
 Two scripts are compared only where nothing but their words differs: same tier, reason and locale, and the
-same slots filled. A record holds the text as the user got it, with facts in it; a model that learned from it
-would learn somebody's name. So a text is turned back into its template by whoever knows how (`unfilled`), and
-one that cannot be is left out.
+same slots filled. A model that learned from the text that a user got would learn somebody's name, so it
+learns from the template; one in which a fact of its user stands all the same is left out.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from msgspec import Struct
 
 from inference.prompt import ALWAYS_GIVEN, prompt
-from schemas.decision import Decision
+from schemas.decision import Decision, Script
 from schemas.outcome import OutcomeKind, UserOutcome
 from schemas.profile import SLOTS, Profile
 from schemas.vocabulary import Locale, Reason, Tier
 
 LIKED = frozenset({OutcomeKind.REPLIED, OutcomeKind.CONVERTED})
 DISLIKED = frozenset({OutcomeKind.COMPLAINT, OutcomeKind.UNSUBSCRIBED})
+_SLOT, _NUMBER = re.compile(r"\{\{\w+\}\}"), re.compile(r"\d+")
+_WEEK = "7"
+"""The one number that scripts for everybody have: facts are counted in days of the last seven."""
 
 
 class Pair(Struct, frozen=True, kw_only=True):
@@ -51,11 +54,7 @@ class _Group(NamedTuple):
     slots: frozenset[str]
 
 
-def pairs(
-    decisions: Iterable[Decision],
-    outcomes: Iterable[UserOutcome],
-    unfilled: Callable[[str, Locale], str | None],
-) -> Iterator[Pair]:
+def pairs(decisions: Iterable[Decision], outcomes: Iterable[UserOutcome]) -> Iterator[Pair]:
     """A pair for each script that was taken well and one of its group that was taken badly, in order of time.
 
     Each script is in one pair at most, so that one script that annoyed many does not make up all of the data.
@@ -78,8 +77,8 @@ def pairs(
         says_nothing = bool(kinds & LIKED) == bool(kinds & DISLIKED)
         if decision.script is None or decision.reason is None or says_nothing:
             continue
-        template = unfilled(decision.script.text, decision.script.locale)
-        if template is None:
+        template = decision.script.template
+        if not is_for_everybody(decision.script):
             continue
         slots = frozenset(slot for slot in SLOTS if f"{{{{{slot}}}}}" in template)
         group = _Group(decision.to_tier, decision.reason, decision.script.locale, slots)
@@ -89,6 +88,18 @@ def pairs(
         for liked_one, other in zip(better, disliked.get(group, []), strict=False):
             if liked_one.template != other.template:
                 yield _pair(group, liked_one, other)
+
+
+def is_for_everybody(script: Script) -> bool:
+    """Whether a script has a template, and no word or number of its user stands in it outside of the slots.
+
+    What its author was told is in the record, all but the name, which no model is ever told.
+    """
+    own = _SLOT.sub(" ", script.template)
+    facts = {} if script.told is None else script.told.facts
+    words = (fact for slot, fact in facts.items() if slot not in ALWAYS_GIVEN and not fact.isdecimal())
+    numbers = set(_NUMBER.findall(own)) - {_WEEK}
+    return bool(script.template) and not numbers and not any(word in own for word in words)
 
 
 def _pair(group: _Group, better: _Judged, worse: _Judged) -> Pair:

@@ -5,6 +5,7 @@ would reason first answers at once. Whoever owns the tokenizer turns the special
 """
 
 import re
+from collections.abc import Sequence
 
 from schemas.profile import SLOTS, Profile
 from schemas.vocabulary import Locale
@@ -28,6 +29,10 @@ INSTRUCTIONS = {
         "只用标为yes的，以及{{product}}、{{active_hours_7d}}、{{usual_hours}}。不陈述其他事实，不承诺，不用标记。"
     ),
 }
+EXAMPLES = {
+    Locale.EN: "Messages that users like this one answered. Learn from them, and write your own:",
+    Locale.ZH: "下面是同类用户回应过的消息。请从中学习，写出自己的：",
+}
 ALWAYS_GIVEN = ("product", "active_hours_7d", "usual_hours")
 """Slots that every profile has a fact for; the header says of each other slot whether it is given."""
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -35,8 +40,11 @@ _NOT_A_WORD = re.compile(r"[^\w.+-]+")
 _MARKS = re.compile(r"<(?=\|)|\|(?=>)|\{(?=\{)|\}(?=\})")
 
 
-def prompt(profile: Profile) -> str:
+def prompt(profile: Profile, examples: Sequence[str] = ()) -> str:
     """The text that asks for a script for `profile`, up to where the model's answer begins.
+
+    `examples` are templates that worked for users alike. They stand before what differs from user to user, so
+    that a server which keeps the beginnings of prompts reads them once.
 
     >>> from schemas.vocabulary import Reason, Strategy, Tier
     >>> text = prompt(Profile(
@@ -51,8 +59,17 @@ name=yes feature=no offer=yes link=no logins_7d=no quiet_days=no
     first = (profile.brief,) if profile.brief else ()
     told = (plain(sentence)[:MAX_SENTENCE_CHARS] for sentence in (*first, *profile.sentences[:MAX_SENTENCES]))
     user = "\n".join((header(profile), *told))
-    system = INSTRUCTIONS[profile.locale]
+    system = INSTRUCTIONS[profile.locale] + shown(profile.locale, examples)
     return f"<|start|>system<|message|>{system}<|end|><|start|>user<|message|>{user}<|end|>{OPENER}"
+
+
+def shown(locale: Locale, examples: Sequence[str]) -> str:
+    """What `examples` add to a prompt; without any, nothing.
+
+    >>> shown(Locale.EN, ["Hi {{name}}, we are here."])[-28:]
+    '\\n- Hi {{name}}, we are here.'
+    """
+    return "\n".join(("", EXAMPLES[locale], *(f"- {one}" for one in examples))) if examples else ""
 
 
 def header(profile: Profile) -> str:

@@ -12,10 +12,11 @@ NOT_TRIED = "not tried"
 
 
 class Taken(NamedTuple):
-    """The rung that gave a script, the text to send, and why each rung above it gave none."""
+    """The rung that gave a script, the text to send and its template, and why each rung above gave none."""
 
     rung: Rung
     text: str
+    template: str
     fallbacks: dict[Rung, str]
 
 
@@ -55,7 +56,10 @@ def settle(
             fallbacks[rung] = f"only the {only} may be sent here"
             continue
         try:
-            return Taken(rung, _script(profile, made.get(rung)), fallbacks)
+            template = _template(made.get(rung))
+            text = render.render(template, profile.facts)
+            guard.check(text, profile)
+            return Taken(rung, text, render.flat(template, profile.facts), fallbacks)
         except HoldfastError as error:
             fallbacks[rung] = _why(error)
     return Exhausted(HeldBy.GUARD, fallbacks)
@@ -66,14 +70,12 @@ def refusal(profile: Profile, template: str) -> str | None:
     return settle(profile, [(Rung.LIVE, template)]).fallbacks.get(Rung.LIVE)
 
 
-def _script(profile: Profile, made: str | HoldfastError | None) -> str:
+def _template(made: str | HoldfastError | None) -> str:
     if made is None:
         raise HoldfastError(NOT_TRIED)
     if isinstance(made, HoldfastError):
         raise made
-    text = render.render(made, profile.facts)
-    guard.check(text, profile)
-    return text
+    return made
 
 
 def _why(error: HoldfastError) -> str:

@@ -58,6 +58,18 @@ def render(template: str, facts: dict[str, str]) -> str:
     return tidy(text)
 
 
+def flat(template: str, facts: dict[str, str]) -> str:
+    """`template` as it is for whoever has the same `facts`: only slots are left of it, and no section.
+
+    >>> flat("Hi{{#name}} {{name}}{{/name}}, {{ product }} is here.", {"product": "Acme"})
+    'Hi, {{product}} is here.'
+
+    Raises:
+        GuardFailed: as `render` does.
+    """
+    return render(template, {slot: f"{{{{{slot}}}}}" for slot, fact in facts.items() if fact})
+
+
 def tidy(text: str) -> str:
     """The text in one line: single spaces, none before punctuation and none between Han characters.
 

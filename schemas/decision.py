@@ -6,7 +6,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from schemas.events import Account, EpochMs, Name, TenantId
-from schemas.policy import AS_EVER, Share, Treatment
+from schemas.policy import AS_EVER, Label, Share, Treatment
 from schemas.risk import Assessment
 from schemas.vocabulary import Cause, HeldBy, Locale, Outcome, Reason, Rung, Strategy, Tier
 
@@ -147,6 +147,13 @@ AGAIN = "/again"
 """What the id of a decision that was put off ends with, once for each time."""
 
 
+class Shown(Struct, frozen=True, kw_only=True):
+    """Which examples a prompt had: their places in that version of the tenant's examples."""
+
+    version: Label
+    places: tuple[int, ...]
+
+
 class Told(Struct, frozen=True, kw_only=True):
     """What the author of a script was told of its user, so that the script can be judged again.
 
@@ -154,6 +161,7 @@ class Told(Struct, frozen=True, kw_only=True):
     was among them, and it is not kept a second time. `sentences` are what else numbers may come from, `brief`
     what the tenant wants of it. Where a model wrote it, `prompt` is the digest of all that it was asked, and
     `seed` where its chance began: asked the same with the same seed, the same version writes the same.
+    `examples` are the scripts that it was shown.
     """
 
     facts: dict[str, str]
@@ -162,12 +170,17 @@ class Told(Struct, frozen=True, kw_only=True):
     brief: str = ""
     prompt: str = ""
     seed: int | None = None
+    examples: Shown | None = None
 
 
 class Script(Struct, frozen=True, kw_only=True):
-    """A script as the user gets it, and where it came from. `age_ms` counts from its writing."""
+    """A script as the user gets it, and where it came from. `age_ms` counts from its writing.
+
+    `template` is the same text with its slots not filled in: what users alike were sent as well.
+    """
 
     text: str
+    template: str = ""
     locale: Locale
     rung: Rung
     model: str
@@ -191,8 +204,8 @@ class Draft(Struct, frozen=True, kw_only=True, tag="draft", tag_field="kind"):
     """A script that waits in the user's state for the crossing it was written for.
 
     `id` and `at` are the crossing's, `asked_at` is the request's, `treatment` is what it was written under.
-    The text is whole: slots are filled and the guard has passed it. `written_ms` (epoch ms) is when the model
-    had written it.
+    The text is whole: slots are filled and the guard has passed it; `template` is what it was before.
+    `written_ms` (epoch ms) is when the model had written it.
     """
 
     id: str
@@ -203,6 +216,7 @@ class Draft(Struct, frozen=True, kw_only=True, tag="draft", tag_field="kind"):
     reason: Reason
     treatment: Treatment = AS_EVER
     text: str
+    template: str = ""
     locale: Locale
     model: str
     model_version: str

@@ -7,6 +7,7 @@ from msgspec import Struct
 from schemas.deadletter import DeadLetter
 from schemas.decision import Crossing, Decision, Draft, DraftRequest
 from schemas.events import Account, Login, Support, Tick, Usage
+from schemas.examples import Examples
 from schemas.feedback import Feedback
 from schemas.outcome import UserOutcome
 from schemas.policy import Rules
@@ -29,7 +30,7 @@ class Topic(Struct, frozen=True, kw_only=True):
 
     name: str
     types: tuple[Any, ...]
-    key: Literal["tenant/user_id", "tenant/outcome_id", "version"] = "tenant/user_id"
+    key: Literal["tenant/user_id", "tenant/outcome_id", "tenant/version", "version"] = "tenant/user_id"
     partitions: int = PARTITIONS
     retention_ms: int
     max_bytes: int = MAX_RECORD_BYTES
@@ -58,6 +59,11 @@ FEEDBACK = Topic(name="feedback", types=(Feedback,), key="tenant/outcome_id", re
 RULES = Topic(name="rules", types=(Rules,), key="version", partitions=1, retention_ms=-1, compacted=True)
 """Every version of the rules: each instance reads all of it, and follows it."""
 
+EXAMPLES = Topic(
+    name="examples", types=(Examples,), key="tenant/version", partitions=1, retention_ms=-1, compacted=True
+)
+"""Every version of every tenant's examples, since records name them; a tenant's last one holds."""
+
 EVENT_TOPICS = (LOGIN, USAGE, SUPPORT, ACCOUNT)
 TOPICS = (
     *EVENT_TOPICS,
@@ -72,6 +78,7 @@ TOPICS = (
     OUTCOMES,
     FEEDBACK,
     RULES,
+    EXAMPLES,
 )
 TICK_KEY = b"tick"
 """The key of ticks, which no user can have: a compacted topic takes no record without one, and keeps the

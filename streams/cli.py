@@ -14,6 +14,7 @@ from streams.commands import (
     decisions,
     demo,
     evaluating,
+    examples,
     experiments,
     explain,
     models,
@@ -42,6 +43,7 @@ app.command(rich_help_panel="Events and decisions")(explain.explain)
 app.command(rich_help_panel="Events and decisions")(audit.audit)
 app.add_typer(outcomes.app, name="outcomes", rich_help_panel="Outcomes")
 app.add_typer(bandit.app, name="bandit", rich_help_panel="Outcomes")
+app.add_typer(examples.app, name="examples", rich_help_panel="Outcomes")
 app.command(rich_help_panel="Checking")(checking.recompute)
 app.command(rich_help_panel="Checking")(checking.verify)
 app.command(rich_help_panel="Trying out")(demo.demo)

@@ -184,6 +184,7 @@ def _steps(crossing: Crossing, detected_ms: float, now_ms: float) -> dict[str, f
 def _script(draft: Draft, now_ms: float) -> Script:
     return Script(
         text=draft.text,
+        template=draft.template,
         locale=draft.locale,
         rung=Rung.DRAFT,
         model=draft.model,

@@ -11,6 +11,7 @@ from schemas.codec import MAX_AHEAD_MS, parse
 from schemas.decision import Crossing, Decision, Draft, DraftRequest, decision_id
 from schemas.errors import InputError, RejectedEvent
 from schemas.events import Account, Event, Tick
+from schemas.examples import Example
 from schemas.outcome import UserOutcome
 from schemas.risk import Risk
 from schemas.topics import (
@@ -28,6 +29,7 @@ from schemas.topics import (
 )
 from schemas.vocabulary import Cause, Rung
 from streams.consumer import Record
+from streams.examples import read_examples
 from streams.finding import Finder, finding
 from streams.producer import partition_of
 from streams.settings import Settings
@@ -83,7 +85,8 @@ def gather(settings: Settings, name: str, user: str | None, source: Source, now_
             known_then = _accounts(finder, story.decision, story.appended.decision_ms)
         told = account_at(known_then, story.decision)
     shown: Seen | None = None if source == "none" else seen(known, story.decision, source)
-    return msgspec.structs.replace(story, account=told, seen=shown)
+    examples = _examples(settings.bootstrap_servers, story.decision)
+    return msgspec.structs.replace(story, account=told, seen=shown, examples=examples)
 
 
 def _of_topics(finder: Finder, decision: Decision, append_ms: int) -> Story:
@@ -156,6 +159,17 @@ def _account(story: Story) -> Account | None:
         return story.crossing.account
     is_drafted = story.decision.script is not None and story.decision.script.rung is Rung.DRAFT
     return story.request.crossing.account if is_drafted and story.request is not None else None
+
+
+def _examples(bootstrap_servers: str, decision: Decision) -> tuple[Example, ...] | None:
+    """The scripts that the model was shown; None where their version is no longer there."""
+    told = None if decision.script is None else decision.script.told
+    if told is None or told.examples is None:
+        return ()
+    version = read_examples(bootstrap_servers).version(decision.tenant, told.examples.version)
+    if version is None or max(told.examples.places) >= len(version.examples):
+        return None
+    return tuple(version.examples[place] for place in told.examples.places)
 
 
 def _events(finder: Finder, decision: Decision, append_ms: int) -> list[Event]:

@@ -6,6 +6,7 @@ only decisions whose window is over: the others would look as if nobody had answ
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -164,34 +165,54 @@ def experiment_of(policy: Policy, order: Order) -> Experiment:
     return found
 
 
+class Judged(NamedTuple):
+    """A decision, what came of it, and whether its window is over, so that who did not answer counts, too."""
+
+    decision: Decision
+    came: tuple[Feedback, ...]
+    is_over: bool
+
+
+def judged(
+    decisions: Iterable[Decision], feedback: Iterable[Feedback], tenant: str, window_ms: int, simulated: bool
+) -> list[Judged]:
+    """A tenant's decisions with their outcomes, simulated or real ones, copies counted once.
+
+    What has only outcomes of the other sort is left out. Windows are over as of the latest record.
+    """
+    of_decision: dict[str, list[Feedback]] = {}
+    for one in {each.key: each for each in feedback if each.outcome.tenant == tenant}.values():
+        of_decision.setdefault(one.outcome.decision_id, []).append(one)
+    known = {one.id: one for one in decisions if one.tenant == tenant}.values()
+    latest = max(
+        [
+            *(decided_at(one) for one in known),
+            *(one.outcome.ts for many in of_decision.values() for one in many),
+        ],
+        default=0,
+    )
+    found = []
+    for decision in known:
+        came = of_decision.get(decision.id, [])
+        ours = tuple(one for one in came if one.outcome.simulated is simulated)
+        if ours or not came:
+            found.append(Judged(decision, ours, decided_at(decision) + window_ms <= latest))
+    return found
+
+
 def logged(
     decisions: Iterable[Decision], feedback: Iterable[Feedback], experiment: Experiment, order: Order
 ) -> Log:
-    """The rows of the experiment's log, copies counted once.
-
-    What has only outcomes of the other sort, simulated or real, is left out.
-    """
-    of_decision: dict[str, list[Feedback]] = {}
-    for one in {each.key: each for each in feedback if each.outcome.tenant == order.tenant}.values():
-        of_decision.setdefault(one.outcome.decision_id, []).append(one)
+    """The rows of the experiment's log."""
     arms = {arm.name: at for at, arm in enumerate(experiment.arms)}
     costs = _costs(experiment, order)
     window_ms = int(order.window_days * DAY_MS)
-    rows, latest = [], 0
-    for decision in {one.id: one for one in decisions if one.tenant == order.tenant}.values():
-        latest = max(latest, decided_at(decision))
-        drawn = _drawn(decision, experiment.name)
-        if drawn is not None and drawn[0] in arms:
-            rows.append((decision, arms[drawn[0]], drawn[1]))
-    latest = max([latest, *(one.outcome.ts for many in of_decision.values() for one in many)])
     kept = []
-    for decision, arm, propensity in rows:
-        came = of_decision.get(decision.id, [])
-        ours = [one for one in came if one.outcome.simulated is order.simulated]
-        if decided_at(decision) + window_ms > latest or (came and not ours):
-            continue
-        kinds = {one.outcome.kind for one in ours if one.after_ms <= window_ms}
-        kept.append((decision, arm, propensity, kinds))
+    for one in judged(decisions, feedback, order.tenant, window_ms, order.simulated):
+        drawn = _drawn(one.decision, experiment.name)
+        if one.is_over and drawn is not None and drawn[0] in arms:
+            kinds = {each.outcome.kind for each in one.came if each.after_ms <= window_ms}
+            kept.append((one.decision, arms[drawn[0]], drawn[1], kinds))
     return Log(
         unit=np.array([f"{row[0].tenant}/{row[0].user_id}" for row in kept], dtype=np.str_),
         context=np.array([_context(row[0], order) for row in kept], dtype=np.str_),

@@ -15,6 +15,7 @@ from operators.signals import NAMES
 from schemas.decision import Script
 from schemas.errors import UnavailableError
 from schemas.events import Event, Support
+from schemas.examples import Example
 from schemas.profile import Profile
 from schemas.risk import Assessment, Risk, Sentiment
 from schemas.vocabulary import Rung
@@ -89,13 +90,21 @@ def _close(what: str, recorded: float, again: float) -> Check:
     return equal(what, recorded, recorded if abs(again - recorded) <= _TOLERANCE else again)
 
 
-def rewritten(script: Script, profile: Profile, models: Models) -> Check:
-    """What the model writes when it is asked as it was. A segment's script is for anyone of the segment."""
+def rewritten(
+    script: Script, profile: Profile, examples: tuple[Example, ...] | None, models: Models
+) -> Check:
+    """What the model writes when it is asked as it was. A segment's script is for anyone of the segment.
+
+    `examples` are those that it was shown; None where they are no longer there.
+    """
     told, what = script.told, "text of the model"
     if told is None or told.seed is None:
         return unchecked(what, "the record has no seed: it is of a version before it")
-    is_for_many = script.rung is Rung.SEGMENT
-    asked = prompt(msgspec.structs.replace(profile, sentences=()) if is_for_many else profile)
+    if examples is None:
+        return unchecked(what, "the topic examples no longer has the version that the model was shown")
+    if script.rung is Rung.SEGMENT:
+        profile = msgspec.structs.replace(profile, sentences=())
+    asked = prompt(profile, [one.template for one in examples])
     if digest(asked) != told.prompt:
         return unchecked(what, "the model is asked in other words now, or the account is of another plan")
     try:

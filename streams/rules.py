@@ -1,4 +1,4 @@
-"""The rules as they stand on their topic: read whole, and followed while the process lives.
+"""The rules as they stand on their topic.
 
 Each instance that decides has its own copy. That a version holds from an instant of event time on, which its
 sender sets some seconds ahead, makes all copies decide alike; how fast they hear of it does not matter then.
@@ -10,43 +10,29 @@ the versions that are known nor for those that come after it.
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import msgspec
-from kafka import KafkaProducer
-from kafka.errors import KafkaError
 
 from schemas.codec import encode
-from schemas.errors import HoldfastError, InputError, UnavailableError
+from schemas.errors import InputError
 from schemas.policy import RuleBook, Rules
 from schemas.topics import RULES
-from streams.consumer import Reader, Record, reading
+from streams.consumer import Record
+from streams.following import Followed, publish_to, read_into
 
 LEAD_MS = 5_000
 """How far ahead of its sending a version begins to hold, unless somebody says when.
 
 All copies must know it by then. The broker hands it to those that are connected at once. One whose broker was
-away is connected again within 4 s of its return: it asks for the topic's end and gives up after `_ASK_S`,
-waits `_RETRY_S`, and reads the topic. Decisions come the watermark's bound (1 s) after their event time,
+away is connected again within 4 s of its return: it asks for the topic's end and gives up after as
+long, waits, and reads the topic. Decisions come the watermark's bound (1 s) after their event time,
 which is left as a reserve for clocks that disagree.
 """
 
-_WAIT_MS = 500
-_ASK_S = 2.0
-"""A broker that is away shows in no poll, so it is asked for the topic's end as often as this, and has as
-long to answer.
-"""
-_RETRY_S = 1.0
-SILENT_S = 30.0
-"""Whoever has not been certain of the rules for so long says so."""
-_PUBLISH_S = 30.0
 _decoder = msgspec.json.Decoder(Rules)
 
 logger = logging.getLogger(__name__)
-
-Watcher = Callable[[int, int], None]
-"""Told when (epoch ms) it was certain that nothing newer is on the topic, and how many versions are known."""
 
 
 class Copy:
@@ -62,6 +48,16 @@ class Copy:
     def __init__(self) -> None:
         self.book = RuleBook()
         self._versions: dict[str, Rules] = {}
+
+    @property
+    def newest(self) -> str:
+        """The version that holds from the latest time on."""
+        return self.book.versions[-1].version if self.book.versions else "none"
+
+    @property
+    def known(self) -> int:
+        """How many versions are known."""
+        return len(self.book.versions)
 
     def take(self, records: Iterable[Record]) -> None:
         """More records of the topic, or the same ones again; of each version the last one holds."""
@@ -80,8 +76,8 @@ class Copy:
             self.book = RuleBook(self._versions.values())
 
 
-class Following:
-    """The rules of a broker's topic, followed in a thread for as long as the process lives.
+class Following(Followed[Copy]):
+    """The rules of a broker's topic, followed for as long as the process lives.
 
     Raises:
         UnavailableError: the broker does not answer, so nobody knows what is allowed.
@@ -89,75 +85,12 @@ class Following:
     """
 
     def __init__(self, bootstrap_servers: str) -> None:
-        self._servers = bootstrap_servers
-        self._copy = Copy()
-        self._heard_s = self._told_s = time.monotonic()
-        self._closed = threading.Event()
-        self._watchers: set[Watcher] = set()
-        with reading(bootstrap_servers, RULES) as reader:
-            self._read(reader)
-        threading.Thread(target=self._follow, name="rules", daemon=True).start()
+        super().__init__(bootstrap_servers, RULES, Copy())
 
     @property
     def book(self) -> RuleBook:
-        """The rules as they were a moment ago. If that is long ago, the log says so, again and again.
-
-        Decisions go on all the same: they come from and go to the same brokers, and a version that was
-        known holds until another one is.
-        """
-        now_s = time.monotonic()
-        if now_s - max(self._heard_s, self._told_s) > SILENT_S:
-            self._told_s = now_s
-            newest = self._copy.book.versions[-1].version if self._copy.book.versions else "none"
-            logger.error(
-                "nothing was heard of the rules for %.0f s: these may be old ones, the newest being %s",
-                self.silent_s,
-                newest,
-            )
-        return self._copy.book
-
-    @property
-    def silent_s(self) -> float:
-        """How long ago (s) it was certain that nothing newer is on the topic."""
-        return time.monotonic() - self._heard_s
-
-    def watch(self, watcher: Watcher) -> None:
-        """Have `watcher` called each time it is certain, every 2 s or so, from the thread that follows."""
-        self._watchers = {*self._watchers, watcher}
-
-    def unwatch(self, watcher: Watcher) -> None:
-        """Call it no more."""
-        self._watchers = self._watchers - {watcher}
-
-    def close(self) -> None:
-        """Follow no more."""
-        self._closed.set()
-
-    def _follow(self) -> None:
-        """Through every outage of the broker, from the topic's beginning after each."""
-        while not self._closed.is_set():
-            try:
-                with reading(self._servers, RULES, max_wait_ms=_WAIT_MS) as reader:
-                    self._read(reader)
-                    while not self._closed.is_set():
-                        self._copy.take(reader.poll(_WAIT_MS))
-                        if self.silent_s >= _ASK_S:
-                            reader.ends(within_ms=round(_ASK_S * 1000))
-                            self._read(reader)
-            except HoldfastError as error:
-                logger.warning("the rules are those of before: %s", error)
-            except (
-                Exception
-            ):  # whatever it was: a thread that ends would leave the rules as they are for ever
-                logger.exception("the rules are those of before")
-            self._closed.wait(_RETRY_S)
-
-    def _read(self, reader: Reader) -> None:
-        """All up to the end of the topic, which only a broker that is there can tell."""
-        self._copy.take(reader.present())
-        self._heard_s = time.monotonic()
-        for watcher in self._watchers:
-            watcher(int(time.time() * 1000), len(self._copy.book.versions))
+        """The rules as they were a moment ago."""
+        return self.copy.book
 
 
 _followed: dict[str, Following] = {}
@@ -179,10 +112,7 @@ def read_rules(bootstrap_servers: str) -> RuleBook:
         UnavailableError: the broker does not answer.
         InputError: it has no such topic.
     """
-    copy = Copy()
-    with reading(bootstrap_servers, RULES) as reader:
-        copy.take(reader.present())
-    return copy.book
+    return read_into(bootstrap_servers, RULES, Copy()).book
 
 
 def publish_rules(bootstrap_servers: str, rules: Iterable[Rules]) -> None:
@@ -192,20 +122,7 @@ def publish_rules(bootstrap_servers: str, rules: Iterable[Rules]) -> None:
         UnavailableError: the broker does not answer.
         InputError: it has no such topic.
     """
-    with reading(bootstrap_servers, RULES, from_beginning=False):
-        pass  # the topic is there: a producer might create it, as one that is not compacted
-    try:
-        producer = KafkaProducer(
-            bootstrap_servers=bootstrap_servers.split(","), acks="all", max_request_size=RULES.max_bytes
-        )
-        try:
-            sent = [producer.send(RULES.name, encode(one), one.version.encode()) for one in rules]
-            for each in sent:
-                each.get(timeout=_PUBLISH_S)
-        finally:
-            producer.close()
-    except (KafkaError, OSError) as error:
-        raise UnavailableError(f"Kafka at {bootstrap_servers} does not take the rules: {error}") from error
+    publish_to(bootstrap_servers, RULES, {one.version: encode(one) for one in rules})
 
 
 def _version(record: Record) -> Rules:

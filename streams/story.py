@@ -20,6 +20,7 @@ from operators.window import PANE_MS, RECENT_PANES, WINDOW_PANES, pane_of, phase
 from schemas.decision import AGAIN, Crossing, Decision, Draft, DraftRequest, Ruling, Script, decision_id
 from schemas.errors import GuardFailed
 from schemas.events import Account, Event, Login, Support, Usage
+from schemas.examples import Example
 from schemas.outcome import UserOutcome
 from schemas.policy import RuleBook, Rules
 from schemas.profile import Profile
@@ -61,7 +62,10 @@ class Dated(Struct, frozen=True, kw_only=True):
 
 
 class Story(Struct, frozen=True, kw_only=True):
-    """All that was found of a decision. `others` are decisions on the same crossing, before it or again."""
+    """All that was found of a decision. `others` are decisions on the same crossing, before it or again.
+
+    `examples` are those that the model was shown; null where their version is no longer there.
+    """
 
     decision: Decision
     appended: Dated
@@ -72,6 +76,7 @@ class Story(Struct, frozen=True, kw_only=True):
     draft: Draft | None = None
     crossing: Crossing | None = None
     risk: Risk | None = None
+    examples: tuple[Example, ...] | None = ()
     others: tuple[Decision, ...] = ()
     outcomes: tuple[UserOutcome, ...] = ()
 
@@ -255,7 +260,7 @@ def _written(story: Story, script: Script, tenant: Tenant, models: Models) -> It
             else:
                 yield unchecked("text of the template", f"templates are of version {text.version} now")
         else:
-            yield rewritten(script, profile, models)
+            yield rewritten(script, profile, story.examples, models)
         guard.check(script.text, profile)
         yield Check(what="guard", verdict=Verdict.SAME)
     except GuardFailed as error:

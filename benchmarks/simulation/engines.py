@@ -24,6 +24,7 @@ from schemas.policy import RuleBook, Rules
 from schemas.topics import CROSSINGS, DECISIONS, OUTCOMES, TOPIC_OF_KIND
 from streams.agents.author import Author
 from streams.agents.composer import Composer
+from streams.agents.prompter import Prompter
 from streams.agents.segments import Segments
 from streams.consumer import Reader
 from streams.memory import Memory
@@ -69,7 +70,8 @@ class InMemory:
         self._composer = Composer(
             author=Author(self._sequences, self._tenants),
             model=_Nobody(),
-            segments=Segments(_Nobody()),
+            segments=Segments(_Nobody(), Prompter()),
+            prompter=Prompter(),
             budget_ms=_PATIENT_MS,
             publish_margin_ms=0.0,
         )

@@ -10,8 +10,6 @@ from typing import NamedTuple
 from schemas.vocabulary import Locale
 
 _CHOICE = re.compile(r"\[([^\[\]]*\|[^\[\]]*)\]")
-_PLACES = ("greet", "observe", "act", "close")
-_ESCAPED_SLOT = re.compile(r"\\\{\\\{(\w+)\\\}\\\}")
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -88,44 +86,6 @@ def parse(text: str, locale: Locale) -> tuple[str, ...] | None:
         if text[at : at + 1] == " ":
             at += 1
     return tuple(families)
-
-
-def unfilled(text: str, locale: Locale) -> str | None:
-    """The template that a script was rendered from; None where it was not composed of known phrases.
-
-    >>> unfilled("Ann, thank you for making Acme part of your day. There is more in Acme than the part you "
-    ...     "use today.", Locale.EN)[:59]
-    '{{name}}, thank you for making {{product}} part of your day'
-    >>> unfilled("Ann, thank you for everything.", Locale.EN) is None
-    True
-    """
-    pattern, slots = _rendered(locale)
-    found = pattern.fullmatch(text)
-    if found is None:
-        return None
-    filled = [(found.span(at), slot) for at, slot in enumerate(slots, 1) if found[at] is not None]
-    for (start, end), slot in sorted(filled, reverse=True):
-        text = f"{text[:start]}{{{{{slot}}}}}{text[end:]}"
-    # Each script names the product: where none was found, its name hides in what was taken for another slot.
-    return text if "{{product}}" in text else None
-
-
-@cache
-def _rendered(locale: Locale) -> tuple[re.Pattern[str], tuple[str, ...]]:
-    """What a whole script looks like once it is filled, and the slot of each group in it."""
-    between = " " if locale is Locale.EN else ""
-    places: dict[str, list[str]] = {}
-    # What says more in its own words comes first: "there" of "Hello there" is nobody's name.
-    for phrase in sorted((one for known in phrases(locale).values() for one in known), key=_own_chars):
-        places.setdefault(phrase.family.partition(".")[0], []).append(phrase.pattern())
-    greet, observe, act, close = (f"(?:{'|'.join(places[place])})" for place in _PLACES)
-    whole = f"{greet}{observe}{between}{act}(?:{between}{close})?"
-    slots = tuple(_ESCAPED_SLOT.findall(whole))
-    return re.compile(_ESCAPED_SLOT.sub("(.+?)", whole)), slots
-
-
-def _own_chars(phrase: Phrase) -> int:
-    return -len(_SLOT.sub("", phrase.source))
 
 
 @cache

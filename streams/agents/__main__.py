@@ -15,6 +15,7 @@ import msgspec
 
 from inference.client import ScriptModel
 from inference.registry import Watch
+from inference.room import Rooms
 from inference.tritonserver import MODEL
 from schemas.codec import encode
 from schemas.decision import Crossing, DraftRequest
@@ -26,6 +27,7 @@ from schemas.topics import (
     DECISIONS,
     DRAFT_REQUESTS,
     DRAFTS,
+    EXAMPLES,
     OUTCOMES,
     RISKS,
     SUPPORT,
@@ -37,9 +39,12 @@ from streams.agents.author import Author
 from streams.agents.composer import Composer
 from streams.agents.drafter import Drafter
 from streams.agents.outcomes import Joiner
+from streams.agents.prompter import Prompter
 from streams.agents.scorer import Models
 from streams.agents.segments import Segments
+from streams.examples import Shelf
 from streams.flow import Out, publish
+from streams.following import Followed
 from streams.joined import RedisJoins
 from streams.settings import Settings, load_settings
 from streams.store import UserStore
@@ -91,12 +96,13 @@ async def assessing(settings: Settings, users: UserStore, opened: AsyncExitStack
 
 async def composing(settings: Settings, users: UserStore, opened: AsyncExitStack) -> Parts:
     """The parts of the composer's process."""
-    author, model = await _writers(settings, users, opened)
-    segments = Segments(model)
+    author, model, prompter = await _writers(settings, users, opened)
+    segments = Segments(model, prompter)
     composer = Composer(
         author=author,
         model=model,
         segments=segments,
+        prompter=prompter,
         budget_ms=settings.budget_ms,
         publish_margin_ms=settings.publish_margin_ms,
     )
@@ -111,8 +117,8 @@ async def composing(settings: Settings, users: UserStore, opened: AsyncExitStack
 
 async def drafting(settings: Settings, users: UserStore, opened: AsyncExitStack) -> Parts:
     """The parts of the drafter's process."""
-    author, model = await _writers(settings, users, opened)
-    work = partial(drafted, Drafter(author, model, settings.drafts_at_once))
+    author, model, prompter = await _writers(settings, users, opened)
+    work = partial(drafted, Drafter(author, model, prompter, settings.drafts_at_once))
     return [Agent(settings, (DRAFT_REQUESTS,), DRAFTER_GROUP, work, DRAFTED_AT_ONCE).run()]
 
 
@@ -151,11 +157,15 @@ def main() -> None:
 
 async def _writers(
     settings: Settings, users: UserStore, opened: AsyncExitStack
-) -> tuple[Author, ScriptModel]:
-    """Who tells of users, and who writes to them."""
+) -> tuple[Author, ScriptModel, Prompter]:
+    """Who tells of users, who writes to them, and who asks for it."""
     author = Author(users, load_tenants(settings.tenants_file))
     watch = Watch(settings.model_repository, MODEL)
-    return author, await opened.enter_async_context(ScriptModel(settings.triton_url, watch.serving))
+    examples = Followed(settings.bootstrap_servers, EXAMPLES, Shelf())
+    opened.callback(examples.close)
+    prompter = Prompter(lambda tenant: examples.copy.of(tenant), Rooms(settings.model_repository / MODEL))
+    model = ScriptModel(settings.triton_url, watch.serving)
+    return author, await opened.enter_async_context(model), prompter
 
 
 async def _run(role: str, settings: Settings) -> None:

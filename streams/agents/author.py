@@ -7,7 +7,7 @@ import msgspec
 
 from inference.client import Generation
 from operators import encode, features, templates
-from schemas.decision import Crossing, Told
+from schemas.decision import Crossing
 from schemas.errors import UnavailableError
 from schemas.policy import AS_EVER, Treatment
 from schemas.profile import Profile
@@ -46,20 +46,6 @@ class Users(Protocol):
 def treatment_of(crossing: Crossing) -> Treatment:
     """What the user's arms change."""
     return AS_EVER if crossing.ruling is None else crossing.ruling.treatment
-
-
-def told(profile: Profile, made: Generation | None = None) -> Told:
-    """What is recorded of `profile`: all but the name, which the account has. And how the model that `made` a
-    script of it was asked.
-    """
-    return Told(
-        facts={slot: fact for slot, fact in profile.facts.items() if slot != "name"},
-        named="name" in profile.facts,
-        sentences=profile.sentences,
-        brief=profile.brief,
-        prompt="" if made is None else made.prompt,
-        seed=None if made is None else made.seed,
-    )
 
 
 def now_ms() -> float:

@@ -7,16 +7,16 @@ In a replay with composing, detection is likewise the moment at which the stream
 
 from collections.abc import Callable
 
-from inference.client import Generation, seed_of
-from inference.prompt import prompt
+from inference.client import seed_of
 from operators import templates
 from operators.ladder import NOT_TRIED, Exhausted, Taken, settle
 from schemas.decision import Crossing, Decision, Script, Timing
 from schemas.errors import DeadlineExceeded, HoldfastError
 from schemas.profile import Profile
 from schemas.vocabulary import Rung
-from streams.agents.author import Author, Model, now_ms, told
+from streams.agents.author import Author, Model, now_ms
 from streams.agents.pace import Pace
+from streams.agents.prompter import Prompter, Written, told
 from streams.agents.segments import Segments
 from streams.flow import decision
 
@@ -30,6 +30,7 @@ class Composer:
         author: Author,
         model: Model,
         segments: Segments,
+        prompter: Prompter,
         budget_ms: float,
         publish_margin_ms: float,
         clock: Callable[[], float] = now_ms,
@@ -37,6 +38,7 @@ class Composer:
         self._author = author
         self._model = model
         self._segments = segments
+        self._prompter = prompter
         self._time_ms = budget_ms - publish_margin_ms
         self._clock = clock
         self._pace = Pace()
@@ -56,27 +58,27 @@ class Composer:
             live = await self._live(profile, crossing, crossing.detected_ms + self._time_ms)
         else:
             live = HoldfastError(NOT_TRIED)
-        made_ms = steps.end("model")
+        steps.end("model")
         segment = self._segments.of(profile, crossing.key) if only in (None, Rung.SEGMENT) else None
         own = self._author.text(profile)
         settled = settle(
             profile,
             [
-                (Rung.LIVE, live.text if isinstance(live, Generation) else live),
+                (Rung.LIVE, live.made.text if isinstance(live, Written) else live),
                 (Rung.DRAFT, HoldfastError(crossing.no_draft or NOT_TRIED)),
-                (Rung.SEGMENT, HoldfastError("none is ready") if segment is None else segment[0].text),
+                (Rung.SEGMENT, HoldfastError("none is ready") if segment is None else segment.made.text),
                 (Rung.TEMPLATE, own.template),
             ],
             only,
         )
         published_ms = steps.end("settle")
-        made = {Rung.LIVE: (live, made_ms), Rung.SEGMENT: segment}
+        written = {Rung.LIVE: live if isinstance(live, Written) else None, Rung.SEGMENT: segment}
         held_by = None if crossing.ruling is None else crossing.ruling.held_by
         script = None
         if isinstance(settled, Exhausted):
             held_by = settled.held_by
         else:
-            script = _script(settled, profile, made.get(settled.rung), own.version, published_ms)
+            script = _script(settled, profile, written.get(settled.rung), own.version, published_ms)
         return decision(
             crossing,
             held_by,
@@ -92,11 +94,12 @@ class Composer:
         Raises:
             GenerationError, UnavailableError: as the model does.
         """
-        await self._model.generate(prompt(self._author.nobody()), self._clock() + within_ms)
+        asked = self._prompter.ask(self._author.nobody(), self._model.version_for(""))
+        await self._model.generate(asked.text, self._clock() + within_ms)
 
     async def _live(
         self, profile: Profile, crossing: Crossing, deadline_ms: float
-    ) -> Generation | HoldfastError:
+    ) -> Written | HoldfastError:
         begun_ms = self._clock()
         left_ms = deadline_ms - begun_ms
         if left_ms <= 0:
@@ -104,17 +107,19 @@ class Composer:
         expected_ms = self._pace.expected_ms
         if not self._pace.fits(left_ms):
             return DeadlineExceeded(f"not asked: {left_ms:.0f} ms left, and it takes up to {expected_ms:.0f}")
+        asked = self._prompter.ask(profile, self._model.version_for(crossing.key))
         try:
             made = await self._model.generate(
-                prompt(profile), deadline_ms, crossing.key, seed=seed_of(crossing.id)
+                asked.text, deadline_ms, crossing.key, seed=seed_of(crossing.id)
             )
         except DeadlineExceeded as error:
             self._pace.took(self._clock() - begun_ms)
             return error
         except HoldfastError as error:
             return error
-        self._pace.took(self._clock() - begun_ms)
-        return made
+        now_ms = self._clock()
+        self._pace.took(now_ms - begun_ms)
+        return Written(made, now_ms, asked.examples)
 
 
 class _Steps:
@@ -136,21 +141,22 @@ class _Steps:
 def _script(
     taken: Taken,
     profile: Profile,
-    made: tuple[Generation | HoldfastError, float] | None,
+    written: Written | None,
     version: str,
     published_ms: float,
 ) -> Script:
-    """The script with its author: the model that `made` it at that time, or people, in that `version`."""
-    model, age_ms, generation = templates.MODEL, 0.0, None
-    if made is not None and isinstance(made[0], Generation):
-        generation, age_ms = made[0], published_ms - made[1]
-        model, version = generation.model, generation.model_version
+    """The script with its author: the model that has `written` it, or people, in that `version`."""
+    model, age_ms = templates.MODEL, 0.0
+    if written is not None:
+        model, version = written.made.model, written.made.model_version
+        age_ms = published_ms - written.written_ms
     return Script(
         text=taken.text,
+        template=taken.template,
         locale=profile.locale,
         rung=taken.rung,
         model=model,
         model_version=version,
         age_ms=round(age_ms, 3),
-        told=told(profile, generation),
+        told=told(profile, written),
     )

@@ -12,12 +12,12 @@ import logging
 from collections.abc import Callable
 
 from inference.client import Generation, seed_of
-from inference.prompt import prompt
 from operators.ladder import Taken, settle
 from schemas.decision import Draft, DraftRequest
 from schemas.errors import BreakerOpen, DeadlineExceeded, GenerationError, UnavailableError
 from schemas.vocabulary import Rung
-from streams.agents.author import Author, Model, now_ms, told, treatment_of
+from streams.agents.author import Author, Model, now_ms, treatment_of
+from streams.agents.prompter import Prompter, Written, told
 from streams.agents.turns import Turns
 from streams.store import User
 
@@ -35,10 +35,16 @@ class Drafter:
     """Writes drafts; may be asked for several at once, and has `at_once` of them written at the same time."""
 
     def __init__(
-        self, author: Author, model: Model, at_once: int = 1, clock: Callable[[], float] = now_ms
+        self,
+        author: Author,
+        model: Model,
+        prompter: Prompter,
+        at_once: int = 1,
+        clock: Callable[[], float] = now_ms,
     ) -> None:
         self._author = author
         self._model = model
+        self._prompter = prompter
         self._clock = clock
         self._turns = Turns(at_once)
 
@@ -54,9 +60,10 @@ class Drafter:
         profile = self._author.profile(crossing, user)
         refused = "nothing was written"
         for number in range(TRIES):
+            asked = self._prompter.ask(profile, self._model.version_for(crossing.key))
+            seed = seed_of(crossing.id, request.asked_at, number)
             try:
-                seed = seed_of(crossing.id, request.asked_at, number)
-                made = await self._written(request, prompt(profile), seed)
+                made = await self._written(request, asked.text, seed)
             except DeadlineExceeded as error:
                 self._check_time(request)
                 refused = str(error)
@@ -72,11 +79,12 @@ class Drafter:
                     reason=profile.reason,
                     treatment=treatment_of(crossing),
                     text=settled.text,
+                    template=settled.template,
                     locale=profile.locale,
                     model=made.model,
                     model_version=made.model_version,
                     written_ms=self._clock(),
-                    told=told(profile, made),
+                    told=told(profile, Written(made, self._clock(), asked.examples)),
                 )
             refused = settled.fallbacks[Rung.DRAFT]
         raise GenerationError(f"{TRIES} scripts in turn may not be sent, the last for {refused}")

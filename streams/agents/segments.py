@@ -2,9 +2,10 @@
 known facts.
 
 A segment's script is a Mustache template; each user's own facts fill it in at the crossing. One is written as
-soon as somebody of the segment was seen without it. Each version of the model writes its own: the first user
-of a new one has all segments of their tenant written anew, and after a rollback those of the older one are
-still there. Tenants share nothing but the model's time and the room, each in fair shares.
+soon as somebody of the segment was seen without it. Each version of the model writes its own, and another
+where it is shown other examples: the first user of a new one has all segments of their tenant written anew,
+and after a rollback those of the older one are still there. Tenants share nothing but the model's time and
+the room, each in fair shares.
 """
 
 import asyncio
@@ -14,13 +15,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from inference.client import Generation, seed_of
-from inference.prompt import header, prompt
+from inference.client import seed_of
+from inference.prompt import header
 from operators.ladder import Taken, settle
 from schemas.errors import HoldfastError
 from schemas.profile import Profile
 from schemas.vocabulary import Rung
 from streams.agents.author import Model, now_ms
+from streams.agents.prompter import Prompter, Written
 from streams.agents.turns import FairQueue
 
 PATIENCE_MS = 5_000
@@ -36,15 +38,21 @@ _WANTED = 512
 logger = logging.getLogger(__name__)
 
 
+class _Version(NamedTuple):
+    """That of the model, and that of the examples which it is shown."""
+
+    model: str
+    examples: str
+
+
 class _Key(NamedTuple):
     tenant: str
     segment: str
-    version: str
+    version: _Version
 
 
-class _Written(NamedTuple):
-    made: Generation
-    written_ms: float
+class _Kept(NamedTuple):
+    written: Written
     profile: Profile
 
 
@@ -54,17 +62,18 @@ class Segments:
     `user` is `tenant/user_id`: the version is the one that writes for that user.
     """
 
-    def __init__(self, model: Model, clock: Callable[[], float] = now_ms) -> None:
+    def __init__(self, model: Model, prompter: Prompter, clock: Callable[[], float] = now_ms) -> None:
         self._model = model
+        self._prompter = prompter
         self._clock = clock
-        self._written: dict[str, dict[_Key, _Written]] = {}
+        self._written: dict[str, dict[_Key, _Kept]] = {}
         self._wanted: FairQueue[tuple[_Key, Profile, str]] = FairQueue()
         self._any_wanted = asyncio.Event()
         self._asked: set[_Key] = set()
-        self._versions: set[tuple[str, str]] = set()
+        self._versions: set[tuple[str, _Version]] = set()
 
-    def of(self, profile: Profile, user: str) -> tuple[Generation, float] | None:
-        """The template of the user's segment and when (epoch ms) it was written; a missing one is wanted."""
+    def of(self, profile: Profile, user: str) -> Written | None:
+        """The template of the user's segment; a missing one is wanted."""
         key = self._key(profile, user)
         written = self._written.setdefault(key.tenant, {})
         if (key.tenant, key.version) not in self._versions:
@@ -75,7 +84,7 @@ class Segments:
         if found is None:
             self.want(profile, user)
             return None
-        return found.made, found.written_ms
+        return found.written
 
     def want(self, profile: Profile, user: str) -> None:
         """Have the segment of `profile` written by the user's version, when the model has time."""
@@ -107,20 +116,28 @@ class Segments:
         """Keeps a template that passes the guard for the first user of the segment."""
         anyone = msgspec.structs.replace(profile, sentences=())
         for number in range(TRIES):
+            key = self._key(profile, user)
+            asked = self._prompter.ask(anyone, key.version.model)
             # Of the user as well: what nobody may be sent is not written for the next one again.
-            seed = seed_of(user, header(profile), number)
-            made = await self._model.generate(prompt(anyone), self._clock() + PATIENCE_MS, user, seed=seed)
+            seed = seed_of(user, key.segment, number)
+            made = await self._model.generate(asked.text, self._clock() + PATIENCE_MS, user, seed=seed)
             settled = settle(profile, [(Rung.SEGMENT, made.text)])
             if isinstance(settled, Taken) and settled.rung is Rung.SEGMENT:
-                self._keep(_Key(profile.tenant, header(profile), made.model_version), profile, made)
+                version = key.version._replace(model=made.model_version)
+                self._keep(
+                    key._replace(version=version),
+                    _Kept(Written(made, self._clock(), asked.examples), profile),
+                )
                 return
         logger.info("the model wrote nothing that may be sent to %s", header(profile))
 
-    def _keep(self, key: _Key, profile: Profile, made: Generation) -> None:
+    def _keep(self, key: _Key, kept: _Kept) -> None:
         while sum(map(len, self._written.values())) >= _KEPT:
             most = max(self._written.items(), key=lambda one: len(one[1]) + (one[0] == key.tenant))[1]
             del most[next(iter(most))]
-        self._written.setdefault(key.tenant, {})[key] = _Written(made, self._clock(), profile)
+        self._written.setdefault(key.tenant, {})[key] = kept
 
     def _key(self, profile: Profile, user: str) -> _Key:
-        return _Key(profile.tenant, header(profile), self._model.version_for(user))
+        model = self._model.version_for(user)
+        version = _Version(model, self._prompter.version(profile.tenant, model))
+        return _Key(profile.tenant, header(profile), version)

@@ -205,6 +205,10 @@ def _script(story: Story) -> Iterator[str]:
         f"{script.age_ms:.0f} ms old, for {decision.reason}, {decision.strategy}"
     )
     yield f"  {escape(script.text)}"
+    if script.told is not None and script.told.examples is not None:
+        yield f"  shown of the examples, version {escape(script.told.examples.version)}:"
+        for one in story.examples or ():
+            yield f"  - {escape(one.template)}"
 
 
 def _after(story: Story) -> Iterator[str]:

@@ -11,7 +11,6 @@ import typer
 from inference.preferences import pairs
 from inference.prompt import prompt
 from inference.training.corpus import examples as corpus_examples
-from inference.training.phrases import unfilled
 from inference.tritonserver import MODEL, MODEL_REPOSITORY
 from operators.ladder import refusal
 from schemas.errors import InputError
@@ -106,7 +105,7 @@ def make_pairs(
     Example: holdfast train pairs --out pairs.jsonl
     """
     scripts = (one.decision for one in published(decisions))
-    found = list(pairs(scripts, reported_outcomes(outcomes), unfilled))
+    found = list(pairs(scripts, reported_outcomes(outcomes)))
     simulated = sum(pair.simulated for pair in found)
     out.print(f"{_write(file, found)} pairs are in {file}, {simulated} of them of simulated outcomes")
 

@@ -15,7 +15,7 @@ from schemas.errors import UnavailableError
 from streams.agents import ASSESSOR_GROUP, COMPOSER_GROUP, DRAFTER_GROUP, OUTCOMES_GROUP
 from streams.embedded.component import Component, Launch
 from streams.flink.rest import Rest
-from streams.rules import SILENT_S
+from streams.following import SILENT_S
 from streams.settings import Settings
 from streams.topics import group_state
 

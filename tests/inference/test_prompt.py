@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.prompt import MAX_SENTENCE_CHARS, MAX_SENTENCES, OPENER, header, plain, prompt
+from inference.prompt import (
+    MAX_SENTENCE_CHARS,
+    MAX_SENTENCES,
+    OPENER,
+    header,
+    plain,
+    prompt,
+    shown,
+)
 from schemas.profile import Profile
 from schemas.vocabulary import Locale, Reason, Tier
 
@@ -80,3 +88,13 @@ def test_plain_text_has_no_marks_and_one_line(text: str) -> None:
 def test_a_plan_cannot_add_to_the_header(plan: str) -> None:
     assert len(header(profile(plan=plan)).split()) == len(header(profile()).split()) or not plan
     assert header(profile(plan=plan)).count("=") == header(profile()).count("=")
+
+
+@pytest.mark.parametrize("locale", Locale)
+def test_examples_stand_whole_before_what_is_the_users_own(locale: Locale) -> None:
+    many = ["Hi {{name}}, here we are.", "{{product}} waits."]
+    bare, text = prompt(profile(locale=locale)), prompt(profile(locale=locale), many)
+    added = shown(locale, many)
+    assert added in text and text.replace(added, "") == bare
+    assert text.index(added) < text.index("<|start|>user")
+    assert prompt(profile(locale=locale), []) == bare

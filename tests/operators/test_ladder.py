@@ -21,7 +21,7 @@ GOOD = "Hi {{name}}, we are glad to help you with {{product}}."
 
 def test_the_first_rung_that_passes_is_taken() -> None:
     assert settle(PROFILE, [(Rung.LIVE, GOOD)]) == Taken(
-        Rung.LIVE, "Hi Ann, we are glad to help you with Acme.", {}
+        Rung.LIVE, "Hi Ann, we are glad to help you with Acme.", GOOD, {}
     )
 
 
@@ -54,6 +54,7 @@ def test_the_last_rung_is_the_template_that_people_wrote() -> None:
     assert taken == Taken(
         Rung.TEMPLATE,
         text,
+        render.flat(templates.template_of(PROFILE), PROFILE.facts),
         {Rung.LIVE: "BreakerOpen: not asked", Rung.DRAFT: NOT_TRIED, Rung.SEGMENT: NOT_TRIED},
     )
 

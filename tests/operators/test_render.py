@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.render import render, tidy
+from operators.render import flat, render, tidy
 from schemas.errors import GuardFailed
 
 
@@ -65,3 +65,14 @@ def test_no_template_breaks_it_otherwise(template: str) -> None:
 def test_white_space_is_tidied() -> None:
     assert render("  Hi ,\n\n {{name}}\t! ", {"name": "Ann"}) == "Hi, Ann!"
     assert tidy("您好 ， 欢迎 回来 Acme") == "您好，欢迎回来 Acme"
+
+
+def test_a_template_whose_slots_are_left_unfilled_is_the_same_script() -> None:
+    facts = {"name": "Ann", "product": "Acme"}
+    template = "Hi{{#name}} {{ name }}{{/name}},\n{{^offer}}no offer in {{/offer}}{{product}} ."
+    made = flat(template, facts)
+    assert made == "Hi {{name}}, no offer in {{product}}."
+    assert render(made, facts) == render(template, facts)
+    assert flat(template, {"product": "Globex"}) == "Hi, no offer in {{product}}."
+    with pytest.raises(GuardFailed, match="no fact: name"):
+        flat("Hi {{name}}", {"product": "Acme", "name": ""})

@@ -12,7 +12,7 @@ import pytest
 from schemas.codec import encode
 from schemas.errors import UnavailableError
 from schemas.policy import Rules
-from streams import rules as following
+from streams import following
 from streams.consumer import Record
 from streams.rules import Copy, Following
 

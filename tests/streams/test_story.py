@@ -19,6 +19,7 @@ from schemas.tenant import Tenant
 from schemas.vocabulary import Cause, HeldBy, Locale, Rung, Strategy, Tier
 from streams.agents.author import Author
 from streams.agents.composer import Composer
+from streams.agents.prompter import Prompter
 from streams.agents.segments import Segments
 from streams.checks import Check, Verdict
 from streams.memory import Memory
@@ -78,7 +79,8 @@ def composed(crossing: Crossing, model: Any = None) -> Decision:
     composer = Composer(
         author=Author(Store(clock), TENANTS),
         model=writer,
-        segments=Segments(writer, clock),
+        segments=Segments(writer, Prompter(), clock),
+        prompter=Prompter(),
         budget_ms=50,
         publish_margin_ms=10,
         clock=clock,

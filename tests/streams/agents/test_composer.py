@@ -14,6 +14,7 @@ from schemas.tenant import Tenant
 from schemas.vocabulary import Cause, HeldBy, Locale, Outcome, Reason, Rung, Strategy, Tier, Trigger
 from streams.agents.author import Author
 from streams.agents.composer import Composer
+from streams.agents.prompter import Prompter
 from streams.agents.segments import Segments
 from streams.tenants import Tenants
 from tests import records
@@ -32,11 +33,12 @@ class Bench:
         self.model = Model(self.clock)
         self.tenants = Tenants({"acme": Tenant(product="Acme Cloud")})
 
-        self.segments = Segments(self.model, self.clock)
+        self.segments = Segments(self.model, Prompter(), self.clock)
         self.composer = Composer(
             author=Author(self.store, self.tenants),
             model=self.model,
             segments=self.segments,
+            prompter=Prompter(),
             budget_ms=50,
             publish_margin_ms=10,
             clock=self.clock,
@@ -307,14 +309,14 @@ async def test_each_version_has_segments_of_its_own_and_finds_them_again_after_a
         bench.segments.want(profile, "acme/u/1")
     await have_written()
     first = bench.segments.of(profiles[0], "acme/u/1")
-    assert first is not None and first[0].model_version == "3"
+    assert first is not None and first.made.model_version == "3"
 
     bench.model.version = "4"
     assert bench.segments.of(profiles[0], "acme/u/1") is None, "another version's script is not this one's"
     await have_written()
     for profile in profiles:  # the second was not asked for since the promotion
         rewritten = bench.segments.of(profile, "acme/u/1")
-        assert rewritten is not None and rewritten[0].model_version == "4"
+        assert rewritten is not None and rewritten.made.model_version == "4"
 
     bench.model.version = "3"
     assert bench.segments.of(profiles[0], "acme/u/1") == first

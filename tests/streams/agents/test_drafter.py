@@ -11,6 +11,7 @@ from schemas.vocabulary import Locale, Reason
 from streams.agents import drafter as drafting
 from streams.agents.author import Author
 from streams.agents.drafter import TRIES, Drafter
+from streams.agents.prompter import Prompter
 from streams.store import User
 from streams.tenants import Tenants
 from tests.records import crossing
@@ -39,7 +40,7 @@ class Bench:
         self.store = Store(self.clock, *events)
         self.model = Model(self.clock)
         tenants = Tenants({"acme": Tenant(product="Acme Cloud")})
-        self.drafter = Drafter(Author(self.store, tenants), self.model, clock=self.clock)
+        self.drafter = Drafter(Author(self.store, tenants), self.model, Prompter(), clock=self.clock)
 
 
 @pytest.fixture(autouse=True)

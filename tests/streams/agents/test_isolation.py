@@ -15,6 +15,7 @@ from schemas.tenant import Offer, Tenant
 from schemas.vocabulary import Locale, Rung, Strategy
 from streams.agents.author import Author
 from streams.agents.composer import Composer
+from streams.agents.prompter import Prompter
 from streams.agents.segments import Segments
 from streams.flow import lifecycle
 from streams.tenants import Tenants
@@ -53,11 +54,12 @@ class Bench:
     def __init__(self) -> None:
         self.clock = Clock()
         self.model = Writer(self.clock)
-        self.segments = Segments(self.model, self.clock)
+        self.segments = Segments(self.model, Prompter(), self.clock)
         self.composer = Composer(
             author=Author(Store(self.clock), TENANTS),
             model=self.model,
             segments=self.segments,
+            prompter=Prompter(),
             budget_ms=50,
             publish_margin_ms=10,
             clock=self.clock,

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import redis
 from kafka import KafkaProducer
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from schemas.codec import encode
 from schemas.feedback import Feedback
@@ -19,10 +19,12 @@ from schemas.vocabulary import Tier
 from streams.cli import app
 from streams.consumer import reading
 from streams.embedded import Stack
+from streams.examples import read_examples
 from streams.rules import publish_rules, read_rules
 from streams.settings import Settings
 from tests.streams.agents.test_outcomes import DECISION, REPLY
 from tests.streams.test_learning import RULES, world
+from tests.streams.test_worked import world as scripts
 
 pytestmark = pytest.mark.real
 
@@ -116,3 +118,34 @@ def test_outcomes_that_are_sent_become_weights_that_hold(
     newest = read_rules(settings.bootstrap_servers).versions[-1]
     assert newest.version == learned["published"]
     assert newest.of("acme").experiments[0].weights(Tier.HIGH, "pro") == (0.05, 0.95)
+
+
+def test_scripts_that_worked_are_published_and_go_by_their_version(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOLDFAST_BOOTSTRAP_SERVERS", settings.bootstrap_servers)
+    decisions, came = scripts(simulated=True)
+    theirs = {one.id: msgspec.structs.replace(one, tenant="shop", id=f"shop-{one.id}") for one in decisions}
+    producer = KafkaProducer(bootstrap_servers=settings.bootstrap_servers, acks="all")
+    for decision in theirs.values():
+        key = f"shop/{decision.user_id}".encode()
+        producer.send(DECISIONS.name, key=key, value=encode(decision))
+    for one in came:
+        outcome = msgspec.structs.replace(
+            one.outcome, tenant="shop", decision_id=f"shop-{one.outcome.decision_id}"
+        )
+        producer.send(OUTCOMES.name, key=outcome.key.encode(), value=encode(outcome))
+    producer.close()
+    feedback(settings, lambda times: sum(key.startswith("shop/") for key in times) == len(came))
+
+    def done(*words: str) -> Result:
+        return CliRunner().invoke(app, ["examples", *words, "--tenant", "shop", "--json"])
+
+    assert done("update", "--apply").exit_code == 1, "no real outcome has been reported"
+    first = json.loads(done("update", "--apply", "--simulated").stdout)["published"]
+    assert first.startswith("simulated-")
+    assert json.loads(done("use", "none").stdout)["holds"] != first
+    assert json.loads(done("use", first).stdout)["holds"] == first
+    shown = json.loads(done("show").stdout)
+    assert (shown["holds"], len(shown["versions"]), len(shown["examples"]["examples"])) == (first, 2, 1)
+    assert read_examples(settings.bootstrap_servers).of("acme") is None

@@ -4,7 +4,7 @@ import pytest
 
 from streams.embedded import ours
 from streams.flink.rest import KnownRules, Rest
-from streams.rules import SILENT_S
+from streams.following import SILENT_S
 from streams.settings import Settings
 
 RUNNING = b'{"jobs": [{"state": "RUNNING", "tasks": {"running": 3, "total": 3}}]}'
