@@ -122,6 +122,7 @@ def _agent(
         launch=partial(_module, module),
         check=check,
         needs=needs,
+        healthy_within_s=180.0,
         follows_settings=True,
         niceness=_NICENESS.get(name, 0),
     )
