@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -78,26 +78,32 @@ class Rest:
 
         None until event time has begun there.
         """
-        least = self._least(operator, "currentOutputWatermark").get("currentOutputWatermark")
+        least = self._of_all("min", operator, "currentOutputWatermark").get("currentOutputWatermark")
         return least if least is not None and least > -(1 << 62) else None
 
     def rules(self) -> KnownRules | None:
         """The rules that the main job follows; None until it has read them, at its first record."""
-        self._least(KEYED_OPERATOR, RULES_HEARD_METRIC)
+        self._of_all("min", KEYED_OPERATOR, RULES_HEARD_METRIC)
         time.sleep(_FETCH_S)
-        found = self._least(KEYED_OPERATOR, RULES_HEARD_METRIC, RULES_VERSIONS_METRIC)
+        aggregates: tuple[Literal["min", "max"], ...] = ("min", "max")
+        for aggregate in aggregates:  # an instance says 0 until it has had a record of its own
+            found = self._of_all(aggregate, KEYED_OPERATOR, RULES_HEARD_METRIC, RULES_VERSIONS_METRIC)
+            if found.get(RULES_HEARD_METRIC):
+                break
         heard_ms, versions = found.get(RULES_HEARD_METRIC, 0), found.get(RULES_VERSIONS_METRIC, 0)
         silent_s = max(0.0, round(time.time() - heard_ms / 1000, 1))
         return KnownRules(versions, silent_s) if heard_ms else None
 
-    def _least(self, operator: str, *metrics: str) -> dict[str, int]:
-        """Of each metric of `operator` that is known the least of all its instances."""
+    def _of_all(self, aggregate: Literal["min", "max"], operator: str, *metrics: str) -> dict[str, int]:
+        """Of each metric of `operator` that is known the least or the greatest of all its instances."""
         job, wanted = self._job()["jid"], [f"{operator}.{metric}" for metric in metrics]
         for vertex in self._get(f"/jobs/{job}")["vertices"]:
             path = f"/jobs/{job}/vertices/{vertex['id']}/subtasks/metrics"
             if set(wanted) <= {known["id"] for known in self._get(path)}:
-                found = self._get(f"{path}?get={','.join(wanted)}&agg=min")
-                return {one["id"].rpartition(".")[2]: int(one["min"]) for one in found if "min" in one}
+                found = self._get(f"{path}?get={','.join(wanted)}&agg={aggregate}")
+                return {
+                    one["id"].rpartition(".")[2]: int(one[aggregate]) for one in found if aggregate in one
+                }
         return {}
 
     def behind(self) -> int:
