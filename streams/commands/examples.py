@@ -81,9 +81,7 @@ def update(
 @app.command()
 def show(
     tenant: Tenant,
-    version: Annotated[
-        str | None, typer.Argument(metavar="[VERSION]", help="Else the one that holds.")
-    ] = None,
+    version: Annotated[str | None, typer.Argument(metavar="VERSION", help="Else the one that holds.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print a tenant's examples, best first, and which versions there are.
