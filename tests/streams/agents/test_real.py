@@ -235,8 +235,8 @@ def test_the_examples_of_consuming_relay_report_and_read_again(servers: Servers)
     ]
     assert sorted(again) == ["hook-hooked", "hook-refused"]
     sent = len(servers.records(INTERVENTIONS))
-    assert f"mailer has {sent} records" in run("rewind.py", "mailer", INTERVENTIONS.name, "0")
-    assert "mailer has 0 records" in run("rewind.py", "mailer", INTERVENTIONS.name, str(2 * since_ms))
+    assert f"crm has {sent} records" in run("rewind.py", "crm", INTERVENTIONS.name, "0")
+    assert "crm has 0 records" in run("rewind.py", "crm", INTERVENTIONS.name, str(2 * since_ms))
 
 
 def test_redis_has_each_user_s_latest_decision(servers: Servers) -> None:
