@@ -5,10 +5,23 @@ import sys
 
 import typer
 
-from benchmarks import brief, capacity, gpu, latency, policy, prefill, risk, rollback, scale
+from benchmarks import (
+    brief,
+    capacity,
+    gpu,
+    latency,
+    mismatch,
+    policy,
+    prefill,
+    risk,
+    rollback,
+    scale,
+    uplift,
+)
 from benchmarks.peers.command import peers
 from benchmarks.simulation.calibrate import simulate_calibrate
 from benchmarks.simulation.command import simulate
+from benchmarks.simulation.pool import simulate_pool
 from schemas.errors import HoldfastError
 from streams.commands.output import fail
 
@@ -34,8 +47,11 @@ app.command()(rollback.rollback)
 app.command()(policy.policy)
 app.command()(brief.brief)
 app.command()(prefill.prefill)
+app.command()(uplift.uplift)
+app.command()(mismatch.mismatch)
 app.command()(peers)
 app.command()(simulate)
+app.command()(simulate_pool)
 app.command()(simulate_calibrate)
 
 

@@ -22,8 +22,10 @@ from inference.sequential import ALPHA, evidence, margin, p_value
 
 MIN_UNITS = 50
 """Users of each arm below which no difference is read: the guarantee is one of many units."""
-MISMATCH_ALPHA = 0.01
-"""Below this p-value the arms' sizes are not those that were wanted."""
+MISMATCH_ALPHA = 0.05
+"""Below this p-value, at any look, the arms' sizes are not those that were wanted."""
+_FACTORS = np.array((0.5, 0.8, 0.9, 0.95, 1.05, 1.1, 1.25, 2.0, 5.0, 20.0))
+"""By how much an arm may have more or fewer units than it should: what a mismatch is looked for as."""
 
 Floats = NDArray[np.float64]
 Harm = Literal["ok", "harmed", "undecided"]
@@ -175,26 +177,29 @@ def mismatch(arm: NDArray[np.int64], shares: Floats) -> Mismatch:
     """Whether the arms are as large as their shares want (sample-ratio mismatch); may be asked at any look.
 
     `arm` is the place of each unit's arm, shape [units]; `shares` what each arm's share was for it, shape
-    [units, arms]. For each arm the count less what is expected of it is a sum without drift, and has an
-    e-value; their mean is one as well. In place of the chi-square test, which is for one look. Fabijan et
-    al., "Diagnosing sample ratio mismatch in online controlled experiments", KDD 2019, on what a mismatch
-    means.
+    [units, arms]. The units' likelihood where one arm has its units by a factor too often or too rarely, over
+    their likelihood as the shares want them, is a martingale, hence an e-value at any look and of any number
+    of units, and so is the mean over arms and factors. As Lindon and Malek, "Anytime-valid inference for
+    multinomial count data", NeurIPS 2022, with single arms in place of their Dirichlet prior over all, and
+    shares that may differ by unit. Fabijan et al., "Diagnosing sample ratio mismatch in online controlled
+    experiments", KDD 2019, on what a mismatch means.
 
     >>> shares = np.tile([0.5, 0.5], (1000, 1))
     >>> [mismatch((np.arange(1000) < many).astype(np.int64), shares).is_found for many in (500, 530, 600)]
     [False, False, True]
     """
-    arms = shares.shape[1]
-    seen, expected = np.bincount(arm, minlength=arms), shares.sum(axis=0)
-    spread = np.sqrt((shares * (1 - shares)).sum(axis=0))
-    impossible = any(spread[at] == 0 and abs(seen[at] - expected[at]) > 0.5 for at in range(arms))
-    e_values = [
-        evidence(float(seen[at] - expected[at]), float(spread[at]), len(arm))
-        for at in range(arms)
-        if spread[at] > 0
-    ]
-    p = 0.0 if impossible else p_value(float(np.mean(e_values))) if e_values else 1.0
+    seen, expected = np.bincount(arm, minlength=shares.shape[1]), shares.sum(axis=0)
+    p = sizes_p(seen, *np.unique(shares, axis=0, return_counts=True))
     return Mismatch(seen=tuple(seen.tolist()), expected=tuple(expected.tolist()), p=p)
+
+
+def sizes_p(seen: NDArray[np.int64], shares: Floats, times: NDArray[np.int64]) -> float:
+    """The p-value of `mismatch` from the counts of arms, where `times` units had each row of `shares`."""
+    if (seen[times @ shares == 0] > 0).any():
+        return 0.0
+    surprises = np.log1p((_FACTORS[:, None, None] - 1) * shares) * times[:, None]
+    log_e = seen * np.log(_FACTORS)[:, None] - surprises.sum(axis=1)
+    return min(1.0, float(np.exp(np.log(log_e.size) - np.logaddexp.reduce(log_e, axis=None))))
 
 
 def harm(found: Contrast, bound: float) -> Harm:

@@ -15,6 +15,8 @@ Statistic = Callable[[NDArray[np.float64]], float]
 """A figure of the rows, given a weight for each (all 1: the figure itself). NaN where a draw has none."""
 
 LEVEL = 0.95
+_ERRORS = 1.96
+"""Standard errors to either side that 95 % are within."""
 
 
 def bootstrap(
@@ -47,6 +49,24 @@ def bootstrap(
         return float("nan"), float("nan")
     low, high = np.quantile(figures, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     return float(low), float(high)
+
+
+def mean_ci(values: NDArray[np.float64], groups: ArrayLike) -> tuple[float, float]:
+    """The interval of 95 % of the mean of `values`, with errors of whole groups (Liang and Zeger, 1986).
+
+    Where there are many groups it is what `bootstrap` finds, a thousand times sooner.
+
+    >>> values = np.random.default_rng(7).normal(size=900)
+    >>> drawn = bootstrap(lambda weights: np.average(values, weights=weights), np.arange(900) // 3)
+    >>> bool(np.allclose(mean_ci(values, np.arange(900) // 3), drawn, atol=0.01))
+    True
+    """
+    if not len(values):
+        return float("nan"), float("nan")
+    _, group = np.unique(np.asarray(groups), return_inverse=True)
+    middle = float(values.mean())
+    half = _ERRORS * float(np.linalg.norm(np.bincount(group, weights=values - middle))) / len(values)
+    return middle - half, middle + half
 
 
 def wilson(hits: int, of: int) -> tuple[float, float]:

@@ -13,7 +13,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from inference.intervals import bootstrap
+from inference.intervals import bootstrap, mean_ci
 
 FOLDS = 2
 LEAST_OF_AN_ARM = 50
@@ -46,7 +46,7 @@ class Trial(Struct, frozen=True, kw_only=True):
 
 
 class Effect(Struct, frozen=True, kw_only=True):
-    """What an arm is worth more than another, per decision, and its interval of 95 %, users drawn whole."""
+    """What an arm is worth more than another, per decision, with an interval of 95 % by errors of users."""
 
     value: float
     ci: tuple[float, float]
@@ -67,26 +67,34 @@ def effect(trial: Trial, treatment: int, control: int, scores: NDArray[np.float6
     scores = doubly_robust(trial, treatment, control) if scores is None else scores
     return Effect(
         value=float(scores.mean()) if len(scores) else float("nan"),
-        ci=bootstrap(lambda weights: float(np.average(scores, weights=weights)), trial.unit),
+        ci=mean_ci(scores, trial.unit),
         treated=int((trial.arm == treatment).sum()),
         control=int((trial.arm == control).sum()),
     )
 
 
 def doubly_robust(trial: Trial, treatment: int, control: int) -> NDArray[np.float64]:
-    """A score for each row, of which the mean over any group of users is the effect in that group.
+    """A score for each row, of which the mean over any group of users is the effect in that group."""
+    return worths(trial, treatment) - worths(trial, control)
 
-    For each of the two arms: the value that a model expects of it, and where the row had the arm, what the
-    model missed divided by the propensity. The model of a row has not seen the row's user.
+
+def worths(trial: Trial, arm: int) -> NDArray[np.float64]:
+    """A score for each row, of which the mean over any group of users is what `arm` is worth in that group.
+
+    What a model expects of the arm and, where the row had it, what the model missed over the propensity.
     """
-    score = np.zeros(len(trial.arm))
+    foreseen = expected(trial, arm)
+    scores: NDArray[np.float64] = foreseen + (trial.arm == arm) * (trial.value - foreseen) / trial.propensity
+    return scores
+
+
+def expected(trial: Trial, arm: int) -> NDArray[np.float64]:
+    """What each row is expected to be worth with `arm`, by a model that has not seen the row's user."""
+    found = np.zeros(len(trial.arm))
     for inside in _folds(trial.unit):
-        rows, others = trial.where(inside), trial.where(~inside)
-        for arm, sign in ((treatment, 1.0), (control, -1.0)):
-            expected = _fitted(others.known[others.arm == arm], others.value[others.arm == arm], rows.known)
-            missed = (rows.arm == arm) * (rows.value - expected) / rows.propensity
-            score[inside] += sign * (expected + missed)
-    return score
+        seen = ~inside & (trial.arm == arm)
+        found[inside] = _fitted(trial.known[seen], trial.value[seen], trial.known[inside])
+    return found
 
 
 def ranked(trial: Trial, treatment: int, control: int) -> NDArray[np.float64]:
@@ -98,23 +106,42 @@ def ranked(trial: Trial, treatment: int, control: int) -> NDArray[np.float64]:
 
 
 def qini(
-    trial: Trial, treatment: int, control: int, rank: NDArray[np.float64], points: int = 21
+    trial: Trial,
+    treatment: int,
+    control: int,
+    rank: NDArray[np.float64],
+    *,
+    points: int = 21,
+    weights: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The Qini curve: the share of users treated, best `rank` first, and what that gains per user of all.
 
-    Gains are of treated against untreated rows among those chosen, each weighted by its propensity.
+    Gains are of treated against untreated rows among those chosen, each weighted by its propensity, and by
+    `weights` where rows count for more than one.
     """
     order = np.argsort(-rank, kind="stable")
+    times = np.ones(len(order)) if weights is None else weights[order]
     ratio = np.where(trial.arm == treatment, 1.0, np.where(trial.arm == control, -1.0, 0.0))
-    gained = np.cumsum((ratio * trial.value / trial.propensity)[order]) / len(order)
+    gains = np.cumsum(times * (ratio * trial.value / trial.propensity)[order]) / times.sum()
     share = np.linspace(0, 1, points)
-    at = (share * len(order)).astype(int)
-    return share, np.concatenate(([0.0], gained))[at]
+    reached = np.concatenate(([0.0], np.cumsum(times) / times.sum()))
+    return share, np.interp(share, reached, np.concatenate(([0.0], gains)))
 
 
 def coefficient(share: NDArray[np.float64], gained: NDArray[np.float64]) -> float:
     """The area between a Qini curve and the line of treating at random: above 0, ranking is worth it."""
     return float(np.trapz(gained - share * gained[-1], share))
+
+
+def coefficient_ci(
+    trial: Trial, treatment: int, control: int, rank: NDArray[np.float64], draws: int = 300
+) -> tuple[float, float]:
+    """The interval of 95 % of the coefficient of `rank`, as it is, users drawn whole."""
+
+    def drawn(weights: NDArray[np.float64]) -> float:
+        return coefficient(*qini(trial, treatment, control, rank, weights=weights))
+
+    return bootstrap(drawn, trial.unit, draws=draws)
 
 
 def _folds(unit: NDArray[np.str_]) -> list[NDArray[np.bool_]]:

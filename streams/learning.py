@@ -13,7 +13,7 @@ import numpy as np
 from msgspec import Struct
 
 from inference.bandit import Gain, Log, Weights, Worth, gain, learn
-from inference.uplift import Effect, Trial, doubly_robust, effect
+from inference.uplift import Effect, Trial, effect, worths
 from schemas.decision import Decision
 from schemas.errors import InputError
 from schemas.feedback import Feedback
@@ -216,13 +216,16 @@ def logged(
     return Log(
         unit=np.array([f"{row[0].tenant}/{row[0].user_id}" for row in kept], dtype=np.str_),
         context=np.array([_context(row[0], order) for row in kept], dtype=np.str_),
+        stratum=np.array([_stratum(row[0]) for row in kept], dtype=np.str_),
         arm=np.array([row[1] for row in kept], dtype=np.int64),
         propensity=np.array([row[2] for row in kept], dtype=np.float64),
         answered=np.array([not ANSWERS.isdisjoint(row[3]) for row in kept], dtype=bool),
         complained=np.array([not COMPLAINTS.isdisjoint(row[3]) for row in kept], dtype=bool),
         left=np.array([OutcomeKind.CHURNED in row[3] for row in kept], dtype=bool),
         cost=np.array([costs[row[1]] for row in kept], dtype=np.float64),
-        known=np.array([_known(row[0]) for row in kept], dtype=np.float64).reshape(len(kept), -1),
+        known=np.array([_known(row[0]) for row in kept], dtype=np.float64).reshape(
+            len(kept), -1 if kept else 0
+        ),
     )
 
 
@@ -265,6 +268,12 @@ def _too_thin(log: Log, order: Order) -> str:
     if len(np.unique(log.arm)) < 2:
         return "all decisions had the same arm: there is nothing to compare"
     return ""
+
+
+def _stratum(decision: Decision) -> str:
+    """What an arm's weight depended on besides the tier."""
+    ruling = decision.ruling
+    return "" if ruling is None else f"{ruling.version}/{ruling.standing.plan}"
 
 
 def _context(decision: Decision, order: Order) -> str:
@@ -311,10 +320,11 @@ def _uplifts(log: Log, experiment: Experiment, order: Order) -> list[Uplift]:
         propensity=log.propensity,
         value=log.value(order.worth),
     )
+    worth = {arm: worths(trial, arm) for arm in (*offers, *others)} if offers and others else {}
     found = []
     for treatment in offers:
         for control in others:
-            scores = doubly_robust(trial, treatment, control)
+            scores = worth[treatment] - worth[control]
             for context in np.unique(log.context):
                 here = log.context == context
                 found.append(

@@ -84,6 +84,11 @@ class Memory:
         """What has come out on `topic`, in order."""
         return [record for record in self._published if record.topic == topic]
 
+    def drain(self) -> list[Record]:
+        """What has come out since the last call, on all topics; it is kept no longer."""
+        news, self._published = self._published, []
+        return news
+
     def send(self, topic: str, key: bytes | None, value: bytes | None, partition: int | None = None) -> None:
         """A record arrives now, in the partition of its key or the one given."""
         split = (topic, crc32(key or b"") % PARTITIONS if partition is None else partition)

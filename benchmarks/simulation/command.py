@@ -11,15 +11,18 @@ from benchmarks.simulation.engines import InMemory, OnStack
 from benchmarks.simulation.loop import Loop, Plan
 from benchmarks.simulation.parameters import PROFILE, TENANT, World
 from benchmarks.simulation.pictures import plot
-from benchmarks.simulation.report import Report, report, show
+from benchmarks.simulation.report import Report, report
+from benchmarks.simulation.show import show
 from benchmarks.stack import own_stack
+from schemas.codec import encode
+from schemas.errors import InputError
 from schemas.topics import DECISIONS
 from streams.commands.output import AsJson, notice, print_json, progress
 from streams.commands.stack import started_up
 from streams.consumer import reading
 from streams.settings import Settings, load_settings
 
-COMPONENTS = ["broker", "redis", "triton", "flink", "sequences", "composer"]
+COMPONENTS = ["broker", "redis", "triton", "flink", "sequences", "composer", "outcomes"]
 """Without the ticker, which carries event time to the present, and without assessments."""
 _BUDGET_MS = 60_000
 """A day's crossings come at once here: what would be 50 ms apart in life waits for the model."""
@@ -39,6 +42,10 @@ def simulate(
         Path | None,
         typer.Option("--out", metavar="DIR", help="Write simulation.json and simulation.svg there."),
     ] = None,
+    records: Annotated[
+        bool,
+        typer.Option("--records", help="With --memory and --out: the records too, for `holdfast` to read."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Simulate customers who are written to, respond and stay or leave, in four arms of an experiment.
@@ -49,7 +56,9 @@ def simulate(
     Example: python -m benchmarks simulate --memory --world deaf --json | jq '.arms[].against_none.churned'
     """
     plan = Plan(users=users, days=days, seed=seed, world=world)
-    found = in_memory(plan) if memory else on_stack(plan, load_settings())
+    if records and not (memory and out):
+        raise InputError("--records wants --memory and --out: a stack has the records on its topics")
+    found = in_memory(plan, out if records else None) if memory else on_stack(plan, load_settings())
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "simulation.json").write_bytes(msgspec.json.format(msgspec.json.encode(found)))
@@ -61,12 +70,25 @@ def simulate(
         show(found)
 
 
-def in_memory(plan: Plan) -> Report:
-    """The loop in this process."""
+def in_memory(plan: Plan, records: Path | None = None) -> Report:
+    """The loop in this process; its records are written to the folder `records`, if one is given."""
     begun_s = time.monotonic()
     loop = Loop(plan, InMemory())
     _run(loop)
+    if records is not None:
+        write_records(loop, records)
     return report(loop, "in memory", time.monotonic() - begun_s, 0)
+
+
+def write_records(loop: Loop, folder: Path) -> None:
+    """Decisions, outcomes and rules as files, for `holdfast experiments report` and other commands."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "decisions.jsonl").open("wb") as lines:
+        for one in loop.ledger.decisions:
+            lines.write(encode(msgspec.to_builtins(one) | {"append_ms": one.at}) + b"\n")
+    with (folder / "outcomes.jsonl").open("wb") as lines:
+        lines.writelines(encode(one) + b"\n" for one in loop.ledger.outcomes)
+    (folder / "rules.yaml").write_bytes(encode(loop.versions))  # JSON is YAML
 
 
 def on_stack(plan: Plan, settings: Settings) -> Report:

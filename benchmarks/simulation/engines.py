@@ -6,8 +6,8 @@ old, and every crossing is composed when event time reaches it.
 
 import asyncio
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -15,10 +15,12 @@ from kafka import KafkaProducer
 
 from benchmarks.simulation.parameters import PROFILE, TENANT
 from inference.client import Generation
+from operators.window import pane_of, phase_ms
 from schemas.codec import encode
 from schemas.decision import Crossing, Decision, Ruling
 from schemas.errors import UnavailableError
-from schemas.events import Account, Event, Replay, Tick
+from schemas.events import Account, Event, Login, Replay, Support, Tick, Usage
+from schemas.feedback import Feedback, about, join
 from schemas.outcome import UserOutcome
 from schemas.policy import RuleBook, Rules
 from schemas.topics import CROSSINGS, DECISIONS, OUTCOMES, TOPIC_OF_KIND
@@ -27,6 +29,7 @@ from streams.agents.composer import Composer
 from streams.agents.prompter import Prompter
 from streams.agents.segments import Segments
 from streams.consumer import Reader
+from streams.feedback import read_decisions, read_feedback
 from streams.memory import Memory
 from streams.producer import send
 from streams.rules import publish_rules
@@ -36,6 +39,8 @@ from streams.store import User
 from streams.tenants import Tenants
 
 _SPAN_MS = 30 * 86_400_000
+_SPAN_DAYS = 32
+"""A script's facts reach back 30 days from its crossing, which may have been put off overnight."""
 _PATIENT_MS = 60_000.0
 _PATIENCE_S = 180.0
 _HEARD_S = 3.0
@@ -45,6 +50,7 @@ _SETTLE_S = 0.3
 
 _decision = msgspec.json.Decoder(Decision)
 _crossing = msgspec.json.Decoder(Crossing)
+_event = msgspec.json.Decoder(Login | Usage | Support)
 
 
 class Engine(Protocol):
@@ -58,6 +64,11 @@ class Engine(Protocol):
 
     def report(self, outcomes: Sequence[UserOutcome]) -> None:
         """What came of decisions is told to the stream."""
+
+    def known(
+        self, decisions: Sequence[Decision], outcomes: Sequence[UserOutcome]
+    ) -> tuple[Sequence[Decision], Sequence[Feedback]]:
+        """What is to be learned from: `decisions` and their `outcomes` as the stream has them."""
 
 
 class InMemory:
@@ -75,7 +86,7 @@ class InMemory:
             budget_ms=_PATIENT_MS,
             publish_margin_ms=0.0,
         )
-        self._read = {DECISIONS.name: 0, CROSSINGS.name: 0}
+        self._phases: dict[str, int] = {}
 
     def publish(self, rules: Rules) -> None:
         """A new version of the rules."""
@@ -83,12 +94,13 @@ class InMemory:
 
     def crossed(self, events: Sequence[Event], until_ms: int) -> tuple[list[Decision], list[Crossing]]:
         """What the operators decided by themselves, and what is still to be composed."""
-        for event in events:
+        self._sequences.add(events)
+        for event in self._marking(events):
             self._memory.send(TOPIC_OF_KIND[_kind(event)].name, event.key.encode(), encode(event))
-            self._sequences.add(event)
         self._memory.tick(until_ms + self._memory.bound_ms + 1)
-        decided = [_decision.decode(value) for value in self._news(DECISIONS.name)]
-        return decided, [_crossing.decode(value) for value in self._news(CROSSINGS.name)]
+        news = self._memory.drain()
+        decided = [_decision.decode(one.value) for one in news if one.topic == DECISIONS.name]
+        return decided, [_crossing.decode(one.value) for one in news if one.topic == CROSSINGS.name]
 
     def day(self, events: Sequence[Event], until_ms: int, replay: Replay) -> list[Decision]:
         """Event time goes on to `until_ms` with `events`; all the decisions that this leads to."""
@@ -98,6 +110,13 @@ class InMemory:
     def report(self, outcomes: Sequence[UserOutcome]) -> None:
         """Nobody listens here."""
 
+    def known(
+        self, decisions: Sequence[Decision], outcomes: Sequence[UserOutcome]
+    ) -> tuple[Sequence[Decision], Sequence[Feedback]]:
+        """The same, each outcome joined to its decision."""
+        abouts = {one.id: about(one) for one in decisions}
+        return decisions, [join(one, abouts[one.decision_id]) for one in outcomes]
+
     async def _compose(self, crossings: Iterable[Crossing]) -> list[Decision]:
         now_ms = time.time() * 1000
         return [
@@ -105,10 +124,19 @@ class InMemory:
             for one in crossings
         ]
 
-    def _news(self, topic: str) -> list[bytes]:
-        records = self._memory.published(topic)
-        news, self._read[topic] = records[self._read[topic] :], len(records)
-        return [record.value for record in news]
+    def _marking(self, events: Sequence[Event]) -> Iterator[Event]:
+        """Of a user's logins and uses in an hour the first: as in the job, no other changes anything."""
+        seen: set[tuple[str, int]] = set()
+        for event in events:
+            if isinstance(event, Login | Usage):
+                key = event.key
+                if (phase := self._phases.get(key)) is None:
+                    phase = self._phases[key] = phase_ms(key)
+                pane = key, pane_of(event.ts, phase)
+                if pane in seen:
+                    continue
+                seen.add(pane)
+            yield event
 
 
 class OnStack:
@@ -157,6 +185,21 @@ class OnStack:
             self._producer.send(OUTCOMES.name, key=one.key.encode(), value=encode(one))
         self._producer.flush()
 
+    def known(
+        self, decisions: Sequence[Decision], outcomes: Sequence[UserOutcome]
+    ) -> tuple[Sequence[Decision], Sequence[Feedback]]:
+        """Both from their topics, once the agent has joined all outcomes that were reported.
+
+        Raises:
+            UnavailableError: the broker does not answer, or outcomes are not joined.
+        """
+        servers, end_s = self._settings.bootstrap_servers, time.monotonic() + _PATIENCE_S
+        while len(feedback := read_feedback(servers)) < len(outcomes):
+            if time.monotonic() > end_s:
+                raise UnavailableError(f"{len(outcomes) - len(feedback)} outcomes are not joined yet")
+            time.sleep(1)
+        return read_decisions(servers), feedback
+
     def close(self) -> None:
         """Let go of the broker."""
         self._producer.close()
@@ -190,21 +233,26 @@ class _Nobody:
 
 
 class _Sequences:
-    """The users' last 30 days, as Redis would have them."""
+    """The users' last 30 days, as Redis would have them: a day of all users after the other."""
 
     def __init__(self) -> None:
-        self._events: defaultdict[str, list[Event]] = defaultdict(list)
+        self._days: deque[dict[str, list[bytes]]] = deque(maxlen=_SPAN_DAYS)
         self._accounts: dict[str, Account] = {}
 
-    def add(self, event: Event) -> None:
-        if isinstance(event, Account):
-            self._accounts[event.key] = event
-        else:
-            self._events[event.key].append(event)
+    def add(self, events: Sequence[Event]) -> None:
+        """The events of the next day."""
+        day: defaultdict[str, list[bytes]] = defaultdict(list)
+        for event in events:
+            if isinstance(event, Account):
+                self._accounts[event.key] = event
+            else:
+                day[event.key].append(encode(event))
+        self._days.append(day)
 
     async def user(self, key: str, as_of_ms: int) -> User:
-        kept = self._events[key] = [one for one in self._events[key] if one.ts > as_of_ms - _SPAN_MS]
-        return User(events=tuple(one for one in kept if one.ts <= as_of_ms), account=self._accounts.get(key))
+        events = [_event.decode(one) for day in self._days for one in day.get(key, ())]
+        span = tuple(one for one in events if as_of_ms - _SPAN_MS < one.ts <= as_of_ms)
+        return User(events=span, account=self._accounts.get(key))
 
 
 def _kind(event: Event) -> str:

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import msgspec
 import numpy as np
 from msgspec import Struct, field
 
-from benchmarks.simulation.arms import ARMS, arm_of, rules
+from benchmarks.simulation.arms import ARMS, LEARNS, ORDER, arm_of, rules
 from benchmarks.simulation.customers import Customers, Day, Flags, Floats, Mood, pass_day
 from benchmarks.simulation.engines import Engine
-from benchmarks.simulation.learner import learned
 from benchmarks.simulation.parameters import TENANT, Assumed, World
 from benchmarks.simulation.response import outcome, respond
 from benchmarks.simulation.rhythm import DAY_MS, account_of, events_of
@@ -18,10 +18,13 @@ from schemas.decision import Decision
 from schemas.events import Account, Event, Login, Replay, Usage
 from schemas.outcome import OutcomeKind, UserOutcome
 from schemas.vocabulary import Outcome, Rung
+from streams.learning import Proposal, propose, revised
 
 WARM_UP_DAYS = 30
 BEGIN_MS = round(datetime(2024, 1, 1, tzinfo=UTC).timestamp() * 1000)
 _WEEK = 7
+NEVER = np.iinfo(np.int64).max
+"""When those left (epoch ms) who did not."""
 _CHURN_DAYS = 90
 """How long after a decision a customer's leaving is told of it."""
 
@@ -54,7 +57,10 @@ class Ledger(Struct, kw_only=True):
     messages: Floats
     decisions: list[Decision] = field(default_factory=list)
     outcomes: list[UserOutcome] = field(default_factory=list)
-    weights: list[dict[str, tuple[float, ...]]] = field(default_factory=list)
+    proposals: list[Proposal] = field(default_factory=list)
+    """What the product would have published, week by week, or why not."""
+    fits: dict[str, tuple[float, int]] = field(default_factory=dict)
+    """How well each message fitted, and what the customer needed, by its decision's id."""
     events: int = 0
     here: list[list[float]] = field(default_factory=list)
     """Share of each arm's customers who had not left, by day."""
@@ -69,13 +75,19 @@ class Loop:
         self._number = {name: number for number, name in enumerate(self.customers.ids)}
         self.mood, self.double = Mood(self.customers), Mood(self.customers)
         self.live_ms = BEGIN_MS + WARM_UP_DAYS * DAY_MS
-        self.ever_left = np.zeros(plan.users, dtype=bool)
+        self.left_on = np.full(plan.users, NEVER)
+        self.double_left_on = np.full(plan.users, NEVER)
         self._last: dict[int, Decision] = {}
         self._accounts: list[Account] = []
-        self._panes: set[tuple[int, int]] = set()
-        first = rules("day-0", 0, arms=plan.arms)
-        engine.publish(first)
-        policy = first.of(TENANT)
+        self._pane: dict[int, int] = {}
+        self._phases = [phase_ms(f"{TENANT}/{name}") for name in self.customers.ids]
+        self.hours_before = np.zeros(plan.users)
+        """Active hours in the warm-up, which are known before anything is sent."""
+        self._learns = plan.learns and LEARNS in plan.arms
+        self.rules = rules("day-0", 0, plan.arms)
+        self.versions = [self.rules]
+        engine.publish(self.rules)
+        policy = self.rules.of(TENANT)
         zeros = [np.zeros(plan.users) for _ in range(5)]
         self.ledger = Ledger(
             arm=[arm_of(f"{TENANT}/{name}", policy) for name in self.customers.ids],
@@ -97,7 +109,7 @@ class Loop:
         total = WARM_UP_DAYS + self.plan.days
         for day in range(total):
             live = day >= WARM_UP_DAYS
-            if live and self.plan.learns and day > WARM_UP_DAYS and (day - WARM_UP_DAYS) % _WEEK == 0:
+            if self._learns and day > WARM_UP_DAYS and (day - WARM_UP_DAYS) % _WEEK == 0:
                 self._learn(day)
             self._day(day, live)
             on_day(day + 1, total)
@@ -118,14 +130,15 @@ class Loop:
         self._accounts = []
         events += events_of(self.customers, self.mood, plan.seed, day, begin_ms, replay, plan.assumed)
         self.ledger.events += len(events)
-        if live:
-            self._count_panes(events)
+        self._count_panes(events, self.ledger.active_hours if live else self.hours_before)
         decisions = self._engine.day(events, begin_ms + DAY_MS, replay)
         outcomes = self._react(decisions) if live else []
         chances = Day(self.customers, plan.seed, day, plan.assumed)
         left = pass_day(self.mood, self.customers, chances, plan.assumed)
-        pass_day(self.double, self.customers, chances, plan.assumed)
-        self.ever_left[left] = True
+        gone = pass_day(self.double, self.customers, chances, plan.assumed)
+        # Of one who was won back and left again the first time counts.
+        self.left_on[left] = np.minimum(self.left_on[left], begin_ms + DAY_MS)
+        self.double_left_on[gone] = begin_ms + DAY_MS
         if live:
             outcomes += self._gone(left.tolist(), begin_ms + DAY_MS)
             self._note(outcomes)
@@ -143,13 +156,14 @@ class Loop:
         """What customers make of the day's messages, in the order of their times."""
         ledger, outcomes = self.ledger, []
         for one in sorted(decisions, key=lambda one: (one.at, one.id)):
-            ledger.decisions.append(one)
             who = self._number[one.user_id]
-            self._last[who] = one
+            ledger.decisions.append(_slim(one))
+            self._last[who] = ledger.decisions[-1]
             if one.outcome is not Outcome.SENT:
                 continue
             answers = respond(self.customers, self.mood, who, one, self.plan.assumed, self.plan.world)
             ledger.messages[who] += 1
+            ledger.fits[one.id] = answers.fit, answers.need
             ledger.revenue[who] += answers.revenue
             ledger.cost[who] += answers.cost
             if answers.unsubscribed:
@@ -173,22 +187,30 @@ class Loop:
         self.ledger.outcomes += outcomes
         self._engine.report(outcomes)
 
-    def _count_panes(self, events: list[Event]) -> None:
+    def _count_panes(self, events: list[Event], hours: Floats) -> None:
         for event in events:
             if isinstance(event, Login | Usage):
                 who = self._number[event.user_id]
-                pane = pane_of(event.ts, phase_ms(event.key))
-                if (who, pane) not in self._panes:
-                    self._panes.add((who, pane))
-                    self.ledger.active_hours[who] += 1
+                pane = pane_of(event.ts, self._phases[who])
+                if self._pane.get(who) != pane:  # a day's events stand in the order of time
+                    self._pane[who] = pane
+                    hours[who] += 1
 
     def _learn(self, day: int) -> None:
-        """A week is over: a new version of the rules, from what chance's choices led to so far."""
-        ledger = self.ledger
-        weights = learned(ledger.decisions, ledger.outcomes, self.plan.seed)
-        ledger.weights.append(weights)
-        since = BEGIN_MS + day * DAY_MS
-        self._engine.publish(rules(f"day-{day - WARM_UP_DAYS}", since, weights, self.plan.arms))
+        """A week is over: as `holdfast bandit update --apply` has it, from the records alone."""
+        decisions, feedback = self._engine.known(self.ledger.decisions, self.ledger.outcomes)
+        found = propose(decisions, feedback, self.rules, ORDER)
+        self.ledger.proposals.append(found)
+        if not found.refused:
+            self.rules = revised(self.rules, ORDER, found.after, BEGIN_MS + day * DAY_MS)
+            self.versions.append(self.rules)
+            self._engine.publish(self.rules)
+
+
+def _slim(decision: Decision) -> Decision:
+    """Without what the author was told, which is most of a record, and nothing here reads once it is sent."""
+    script = None if decision.script is None else msgspec.structs.replace(decision.script, told=None)
+    return msgspec.structs.replace(decision, script=script, fallbacks={})
 
 
 def written_share(decisions: list[Decision]) -> float:

@@ -87,6 +87,9 @@ class Answers(Struct):
     """What came of one message, and what it means for the tenant's purse."""
 
     outcomes: list[UserOutcome]
+    fit: float = 0.0
+    """How well the message met what the customer needed, which nobody is told; and the need, as an index."""
+    need: int = CALM
     unsubscribed: bool = False
     revenue: float = 0.0
     cost: float = 0.0
@@ -112,6 +115,7 @@ def respond(
     deaf, touchy = world is World.DEAF, world is World.TOUCHY
     need, annoyance = int(mood.need[who]), 0.0 if deaf else float(mood.annoyance[who])
     suits = 0.0 if deaf else fit(customers, who, need, message, assumed, world)
+    answers.fit, answers.need = suits, need
     tell(OutcomeKind.DELIVERED)
     if not deaf:
         mood.annoyance[who] += assumed.annoyed * (1 + night) * (1.5 - suits) * (1 + touchy)

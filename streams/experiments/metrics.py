@@ -39,14 +39,16 @@ def _nps(told: list[Told]) -> float:
     return promotes(answers[-1]) if answers else float("nan")
 
 
+_LEFT = _has({OutcomeKind.CHURNED})
 RESPONSE = Metric("response", "points", 100, _has(ANSWERS))
 CONVERSION = Metric("conversion", "points", 100, _has({OutcomeKind.CONVERTED}))
 VALUE = Metric("value", "a user", 1, _value)
+STAYED = Metric("stayed", "points", 100, lambda told: 1 - _LEFT(told))
 NPS = Metric("nps", "points", 100, _nps)
 COMPLAINT = Metric("complaint", "points", 100, _has(COMPLAINTS), guardrail=True)
-CHURN = Metric("churn", "points", 100, _has({OutcomeKind.CHURNED}), guardrail=True)
+CHURN = Metric("churn", "points", 100, _LEFT, guardrail=True)
 
-METRICS = (RESPONSE, CONVERSION, VALUE, NPS, COMPLAINT, CHURN)
+METRICS = (RESPONSE, CONVERSION, VALUE, STAYED, NPS, COMPLAINT, CHURN)
 GOALS = tuple(metric.name for metric in METRICS if not metric.guardrail)
 """What an experiment may be meant to raise."""
 MARGINS = {"complaint": 0.005, "churn": 0.01}

@@ -18,6 +18,7 @@ from streams.experiments.units import (
     Units,
     against_holdout,
     firsts,
+    lost,
     placed,
     switched,
     units,
@@ -26,6 +27,8 @@ from streams.experiments.words import verdict
 
 DAY_MS = 86_400_000
 WINDOW_DAYS = 14
+LEAST_LOST = 0.01
+"""Share of an arm's units that may be lost after the arm was given, whatever the other arms lose."""
 LOOKS = 60
 """How many past looks are kept, of the goal and of the guardrails."""
 
@@ -96,13 +99,23 @@ class Report(Struct, frozen=True, kw_only=True):
     window_days: float
     assigned: Mismatch
     exposed: Mismatch
+    lost: Mismatch
+    """Units that were to be sent something and were not: as the shares want them, if no arm loses more."""
     arms: tuple[Arm, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def is_readable(self) -> bool:
         """Whether the arms are as large as they should be; if they are not, no difference is told."""
-        return not (self.assigned.is_found or self.exposed.is_found)
+        return not (self.assigned.is_found or self.exposed.is_found or self.is_lossy)
+
+    @property
+    def is_lossy(self) -> bool:
+        """Whether an arm loses units that others keep, after they were given to it."""
+        shares = [
+            gone / max(1, all_of) for gone, all_of in zip(self.lost.seen, self.assigned.seen, strict=True)
+        ]
+        return self.lost.is_found and max(shares) > LEAST_LOST
 
 
 class _Data(Struct, frozen=True):
@@ -140,9 +153,17 @@ def report(trial: Trial, log: Log, plan: Plan, simulated: bool = False) -> Repor
         window_days=plan.window_days,
         assigned=mismatch(*placed(trial, firsts(trial, exposed=False))),
         exposed=mismatch(*placed(trial, firsts(trial, exposed=True))),
+        lost=_lost(trial, silent),
         notes=tuple(_notes(trial, log)),
     )
     return replace(base, arms=tuple(_arms(base, data, replace(plan, goal=base.goal))))
+
+
+def _lost(trial: Trial, silent: frozenset[str]) -> Mismatch:
+    """Of which arms the units are that were lost; an arm that sends nothing has nothing to lose."""
+    arm, shares = placed(trial, lost(trial))
+    shares = shares * np.array([name not in silent for name in trial.arms])
+    return mismatch(arm, shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12))
 
 
 def _with_control(trial: Trial, wanted: str | None) -> tuple[Trial, str]:

@@ -12,14 +12,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
 from schemas.decision import Decision
+from schemas.errors import InputError
 from schemas.outcome import OutcomeKind, UserOutcome
-from schemas.policy import Policy, RuleBook
-from schemas.vocabulary import HeldBy, Outcome
+from schemas.policy import Arm, Experiment, Policy, RuleBook
+from schemas.vocabulary import TIERS, HeldBy, Outcome, Tier
 from streams.effects import Published, distinct
 
 Floats = NDArray[np.float64]
@@ -29,6 +31,10 @@ HOLDOUT = "@holdout"
 HELD_OUT = "holdout"
 """The name of the users who are held out, as an arm to compare with."""
 _OTHERS = "written_to"
+_THE_HOLDOUT = Experiment(
+    name=HELD_OUT, layer=HELD_OUT, arms=(Arm(name=HELD_OUT, weight=0.5), Arm(name=_OTHERS, weight=0.5))
+)
+"""The holdout's arms, the control first; what weights they had stands with each chance."""
 _BY_DESIGN = (HeldBy.HOLDOUT, HeldBy.EXPERIMENT)
 _LOST = (HeldBy.GUARD, HeldBy.OFFER_BUDGET)
 COVARIATES = ("activity", "recent", "prior")
@@ -48,6 +54,7 @@ class Chance(NamedTuple):
     sent: bool
     lost: bool
     """It was to be sent, and came to nothing after the arm was given."""
+    tier: Tier
     covariates: tuple[float, float, float]
 
 
@@ -69,6 +76,10 @@ class Trial(Struct, frozen=True, kw_only=True):
     arms: tuple[str, ...]
     per_decision: bool
     chances: list[Chance]
+    layer: str = ""
+    part: float = 1.0
+    """Of its layer, the share of the users who are in it."""
+    tiers: tuple[Tier, ...] = TIERS
 
     @property
     def unit(self) -> str:
@@ -139,21 +150,23 @@ class Log:
     def trials(self) -> Iterator[Trial]:
         """All experiments that a decision has been in, by tenant and name."""
         for (tenant, name), chances in sorted(self._chances.items()):
-            arms, per_decision = self._design(tenant, name)
+            design = _THE_HOLDOUT if name == HOLDOUT else self._newest(tenant, name)
+            arms = tuple(arm.name for arm in design.arms)
             others = {chance.arm for chance in chances}.difference(arms)
             yield Trial(
                 tenant=tenant,
                 name=name,
                 arms=(*arms, *sorted(others)),
-                per_decision=per_decision,
+                per_decision=design.per_decision,
                 chances=sorted(chances, key=lambda one: (one.at, one.decision_id)),
+                layer=design.layer,
+                part=design.end - design.begin,
+                tiers=design.tiers or TIERS,
             )
 
-    def _design(self, tenant: str, name: str) -> tuple[tuple[str, ...], bool]:
-        """The arms, the control first, and whether each decision is a unit: as the newest version has it."""
-        if name == HOLDOUT:
-            return (HELD_OUT, _OTHERS), False
-        newest = max(
+    def _newest(self, tenant: str, name: str) -> Experiment:
+        """The experiment as the newest version of the rules has it."""
+        return max(
             (
                 (rules.since, rules.version, experiment)
                 for rules in self._policies.values()
@@ -162,7 +175,6 @@ class Log:
             ),
             key=lambda found: found[:2],
         )[2]
-        return tuple(arm.name for arm in newest.arms), newest.per_decision
 
 
 def _chances(decision: Decision, policy: Policy) -> Iterator[tuple[str, Chance]]:
@@ -183,6 +195,7 @@ def _chances(decision: Decision, policy: Policy) -> Iterator[tuple[str, Chance]]
             exposed,
             sent,
             decision.held_by in _LOST,
+            decision.to_tier,
             (decision.activity, decision.recent, decision.prior),
         )
 
@@ -217,6 +230,49 @@ def against_holdout(trial: Trial) -> Trial:
     )
 
 
+def whole(trial: Trial, other: Trial) -> Trial:
+    """`trial` as a whole beside `other` as a whole, or beside the users held out where that is the holdout.
+
+    Its units are users. Chance puts each into one part of the layer and decides who is held out; so those in
+    `trial`, whatever its arms gave them, differ from those in `other` by nothing else. What was before both
+    of them had begun is left out.
+
+    Raises:
+        InputError: a user may be in both, or one of them is not tried at all tiers of the other.
+    """
+    is_holdout = other.name == HOLDOUT
+    if not is_holdout and (trial.layer != other.layer or trial.name == other.name):
+        raise InputError(f"{trial.name} and {other.name} do not share a layer: users may be in both")
+    if not is_holdout and trial.tiers != other.tiers:
+        raise InputError(f"{trial.name} and {other.name} are not tried at the same tiers")
+    control = HELD_OUT if is_holdout else other.name
+    begun = max((one.chances[0].at for one in (trial, other) if one.chances), default=0)
+
+    def shares(holdout: float) -> dict[str, float]:
+        own = (1 - holdout) * trial.part
+        others = holdout if is_holdout else (1 - holdout) * other.part
+        return {control: others / (own + others), trial.name: own / (own + others)}
+
+    chances = [one._replace(arm=trial.name) for one in trial.chances if not one.held_out]
+    chances += [
+        one._replace(arm=control)
+        for one in other.chances
+        if (one.arm == HELD_OUT if is_holdout else not one.held_out) and one.tier in trial.tiers
+    ]
+    placed_in = [
+        one._replace(shares=shares(one.holdout), held_out=False)
+        for one in chances
+        if one.at >= begun and (one.exposed or one.lost)
+    ]
+    return Trial(
+        tenant=trial.tenant,
+        name=trial.name,
+        arms=(control, trial.name),
+        per_decision=False,
+        chances=sorted(placed_in, key=lambda one: (one.at, one.decision_id)),
+    )
+
+
 def firsts(trial: Trial, exposed: bool) -> list[Chance]:
     """The chance of each unit that is not held out, its first; of exposed ones, or of all."""
     first: dict[str, Chance] = {}
@@ -224,6 +280,12 @@ def firsts(trial: Trial, exposed: bool) -> list[Chance]:
         if not one.held_out and (one.exposed or not exposed):
             first.setdefault(one.decision_id if trial.per_decision else one.key, one)
     return list(first.values())
+
+
+def lost(trial: Trial) -> list[Chance]:
+    """The chance of each unit that was to be sent something once, and was not: its first of those."""
+    gone = [one for one in trial.chances if one.lost]
+    return firsts(msgspec.structs.replace(trial, chances=gone), exposed=False)
 
 
 def placed(trial: Trial, chances: list[Chance]) -> tuple[NDArray[np.int64], Floats]:

@@ -87,6 +87,7 @@ def test_unequal_propensities_within_a_context_do_not_mislead() -> None:
     arm = (dice.random(rows) < propensity_of_1).astype(np.int64)
     log = msgspec.structs.replace(
         simulated(rows, {"high": (0.1, 0.1)}, {"high": (0.5, 0.5)}, seed=5),
+        stratum=np.where(eager, "pro", "free"),
         arm=arm,
         propensity=np.where(arm == 1, propensity_of_1, 1 - propensity_of_1),
         answered=dice.random(rows) < 0.1 + 0.4 * eager + 0.1 * (arm == 0),

@@ -17,7 +17,7 @@ from streams.commands.records import Decisions, Outcomes, published, reported_ou
 from streams.experiments.metrics import GOALS, MARGINS
 from streams.experiments.report import WINDOW_DAYS, Comparison, Plan, Report
 from streams.experiments.report import report as report_on
-from streams.experiments.units import Log
+from streams.experiments.units import HELD_OUT, HOLDOUT, Log, Trial, whole
 from streams.experiments.words import figure
 from streams.rulefile import load_rules
 from streams.rules import read_rules
@@ -87,6 +87,14 @@ def report(
             "--control", metavar="ARM", help="Compare with this arm, or with holdout; the first arm if none."
         ),
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="NAME",
+            help="Compare --experiment as a whole, whatever its arms, with another of its layer, or holdout.",
+        ),
+    ] = None,
     goal: Annotated[
         str | None,
         typer.Option(
@@ -124,6 +132,7 @@ def report(
 
     Example: holdfast experiments report --experiment offers --out report
     Example: holdfast experiments report --control holdout --goal value --json
+    Example: holdfast experiments report --experiment offers --against holdout --goal stayed --window-days 60
     """
     if goal is not None and goal not in GOALS:
         raise InputError(f"--goal is {goal!r}, expected one of {', '.join(GOALS)}")
@@ -140,6 +149,8 @@ def report(
     ]
     if experiment is not None and not trials:
         notice(f"no decision has been in an experiment {experiment}")
+    if against is not None:
+        trials = [_whole(trial, log, against) for trial in trials]
     reports = [report_on(trial, log, plan, simulated) for trial in trials]
     if to is not None:
         _write(reports, to)
@@ -150,6 +161,14 @@ def report(
         out.print("no decision has been in an experiment yet")
     for one in reports:
         _show(one)
+
+
+def _whole(trial: Trial, log: Log, against: str) -> Trial:
+    wanted = HOLDOUT if against == HELD_OUT else against
+    for other in log.trials():
+        if (other.tenant, other.name) == (trial.tenant, wanted):
+            return whole(trial, other)
+    raise InputError(f"no decision of {trial.tenant} has been in {against}")
 
 
 def _book(path: Path | None) -> RuleBook:
@@ -210,9 +229,14 @@ def _sizes(one: Report) -> str:
     p = min(one.assigned.p, one.exposed.p)
     if one.is_readable:
         return f"sizes of the arms: as their shares want them (p {p:.2g})"
-    which = "assigned" if one.assigned.is_found else "exposed"
+    if one.assigned.is_found or one.exposed.is_found:
+        which = "assigned" if one.assigned.is_found else "exposed"
+        told = f"{which} {one.unit}s do not fit the shares (p {p:.1g})"
+    else:
+        gone = ", ".join(f"{arm.name} {many:,}" for arm, many in zip(one.arms, one.lost.seen, strict=True))
+        told = f"{one.unit}s that got nothing, though their arm sends, do not fit the shares: {gone}"
     return (
-        f"[bold red]sizes of the arms: {which} {one.unit}s do not fit the shares (p {p:.1g}).[/] "
+        f"[bold red]sizes of the arms: {told}.[/] "
         "Something keeps some from being counted, in one arm more than in another: find it first."
     )
 

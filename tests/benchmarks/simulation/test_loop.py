@@ -2,18 +2,25 @@
 
 import functools
 import math
+from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
-from benchmarks.simulation.arms import ARMS, CHOICE_NAMES, first_weights
-from benchmarks.simulation.command import in_memory, on_stack
+from benchmarks.simulation import loop as looping
+from benchmarks.simulation.arms import ARMS, CHOICE_NAMES, LEARNS, NONE, first_weights
+from benchmarks.simulation.command import in_memory, on_stack, write_records
 from benchmarks.simulation.engines import InMemory
-from benchmarks.simulation.learner import FLOOR, learned
-from benchmarks.simulation.loop import Ledger, Loop, Plan
-from benchmarks.simulation.parameters import World
-from benchmarks.simulation.report import Report, report
+from benchmarks.simulation.loop import BEGIN_MS, WARM_UP_DAYS, Ledger, Loop, Plan
+from benchmarks.simulation.parameters import TENANT, World
+from benchmarks.simulation.pool import together
+from benchmarks.simulation.report import Figure, Report, difference, report
+from benchmarks.simulation.rhythm import DAY_MS
 from schemas.vocabulary import TIERS, HeldBy, Outcome, Rung
+from streams.commands.records import published, reported_outcomes
+from streams.learning import Proposal
+from streams.rulefile import load_rules
 from streams.settings import load_settings
 
 PLAN = Plan(users=160, days=45, seed=4)
@@ -35,8 +42,8 @@ def test_each_arm_gets_what_it_should() -> None:
     assert set(arm.values()) == set(ARMS)
     sent = [one for one in ledger().decisions if one.outcome is Outcome.SENT]
     assert {arm[one.user_id] for one in sent} == {"template", "random", "holdfast"}
-    held = [one for one in ledger().decisions if one.held_by is HeldBy.EXPERIMENT]
-    assert {arm[one.user_id] for one in held} == {"none"}
+    held = [one for one in ledger().decisions if one.held_by is HeldBy.HOLDOUT]
+    assert {arm[one.user_id] for one in held} == {NONE}
     by_template = [one for one in sent if arm[one.user_id] == "template"]
     assert all(one.strategy is one.to_tier.strategy for one in by_template)
     assert all(one.script is not None and one.script.rung is Rung.TEMPLATE for one in by_template)
@@ -77,15 +84,37 @@ def test_the_same_seed_gives_the_same_report() -> None:
     assert msgspec.json.encode(one) == msgspec.json.encode(other)
 
 
-def test_the_learner_comes_to_prefer_what_is_answered_and_tries_everything() -> None:
-    sent = [one for one in ledger().decisions if one.outcome is Outcome.SENT]
-    given = [one for one in sent if one.ruling is not None and one.ruling.assigned[0].arm in CHOICE_NAMES]
-    assert learned([], [], 1).keys() == {tier.value for tier in TIERS}
-    weights = learned(given, ledger().outcomes, 1)["low"]
-    assert math.isclose(sum(weights), 1) and min(weights) >= FLOOR * 0.99
-    assert math.isclose(sum(first_weights(TIERS[1])), 1)
-    best = CHOICE_NAMES[max(range(len(weights)), key=weights.__getitem__)]
-    assert any(one.ruling is not None and one.ruling.assigned[0].arm == best for one in given)
+def test_each_week_the_product_is_asked_and_what_it_refuses_changes_nothing() -> None:
+    assert len(ledger().proposals) == (PLAN.days - 1) // 7
+    assert all("are needed" in one.refused for one in ledger().proposals), "so few decisions teach nothing"
+    assert [one.version for one in ran().versions] == ["day-0"]
+
+
+def test_what_the_product_proposes_holds_from_the_next_day_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    best = tuple(float(name == CHOICE_NAMES[0]) for name in CHOICE_NAMES)
+
+    def propose(*_: object) -> Proposal:
+        weights = {tier.value: best for tier in TIERS}
+        return Proposal(experiment=LEARNS, arms=CHOICE_NAMES, decisions=1, answered=1, after=weights)
+
+    monkeypatch.setattr(looping, "propose", propose)
+    loop = Loop(Plan(users=80, days=14, seed=4), InMemory())
+    loop.run()
+    changed_ms = BEGIN_MS + (WARM_UP_DAYS + 7) * DAY_MS
+    given: dict[bool, set[str]] = {True: set(), False: set()}
+    for one in loop.ledger.decisions:
+        if one.ruling is not None and one.ruling.standing.at == one.at:
+            given[one.at > changed_ms].update(
+                each.arm for each in one.ruling.assigned if each.experiment == LEARNS
+            )
+    assert given[True] == {CHOICE_NAMES[0]} < given[False]
+
+
+def test_nothing_is_learned_at_first() -> None:
+    for tier in TIERS:
+        weights = first_weights(tier)
+        assert math.isclose(sum(weights), 1) and min(weights) > 0.01
+        assert CHOICE_NAMES[int(np.argmax(weights))].startswith(tier.strategy)
 
 
 def test_the_report_has_every_arm_against_no_action_and_the_truth_of_it() -> None:
@@ -93,11 +122,42 @@ def test_the_report_has_every_arm_against_no_action_and_the_truth_of_it() -> Non
     assert [one.arm for one in found.arms] == list(ARMS)
     assert found.simulated and found.sent == ledger().messages.sum()
     for one in found.arms:
-        churn = one.figures["churned"]
-        assert churn.ci[0] <= churn.value <= churn.ci[1]
-        assert bool(one.against_none) == (one.arm != "none")
-    assert {one.arm for one in found.recovery} == set(ARMS) - {"none"}
+        left = one.figures["left"]
+        assert left.ci[0] <= left.value <= left.ci[1]
+        assert bool(one.against_none) == (one.arm != NONE)
+    assert found.arms[0].truth.value == 0, "nothing was done to those without messages"
+    assert {one.arm for one in found.recovery} == set(ARMS) - {NONE}
+    assert all(one.is_readable for one in found.recovery)
+    fits = [found.attainable[name] for name in ("chance", "best by tier", "best by tier and reason")]
+    assert fits == sorted(fits) and found.attainable["best by need"] > fits[-1]
     assert msgspec.json.decode(msgspec.json.encode(found), type=Report).arms == found.arms
+
+
+def test_a_difference_is_adjusted_for_what_was_known_before() -> None:
+    dice = np.random.default_rng(1)
+    known = dice.normal(size=(4000, 2))
+    treated = dice.random(4000) < 0.3
+    values = 2 * known[:, 0] + 0.2 * treated + dice.normal(size=4000)
+    adjusted = difference(values, treated, known)
+    plain = difference(values, treated, np.zeros((4000, 1)))
+    assert adjusted.ci[0] < 0.2 < adjusted.ci[1]
+    assert adjusted.ci[1] - adjusted.ci[0] < 0.6 * (plain.ci[1] - plain.ci[0])
+
+
+def test_seeds_together_are_surer_than_each_alone() -> None:
+    one, other = Figure(value=1.0, ci=(0.0, 2.0)), Figure(value=3.0, ci=(2.0, 4.0))
+    both = together([one, other], [300, 100])
+    assert both.value == 1.5
+    assert both.ci[1] - both.ci[0] < 2
+
+
+def test_the_records_that_are_written_are_what_the_commands_read(tmp_path: Path) -> None:
+    write_records(ran(), tmp_path)
+    decisions = list(published(tmp_path / "decisions.jsonl"))
+    assert len(decisions) == len(ledger().decisions)
+    assert len(list(reported_outcomes(tmp_path / "outcomes.jsonl"))) == len(ledger().outcomes)
+    (rules,) = load_rules(tmp_path / "rules.yaml")
+    assert rules.of(TENANT) == ran().rules.of(TENANT)
 
 
 @pytest.mark.real

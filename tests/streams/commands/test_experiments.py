@@ -94,6 +94,13 @@ def test_the_example_of_the_documentation_is_one(tmp_path: Path) -> None:
     assert [one["name"] for one in found] == ["offers", "silence"]
     lines = [line.partition("#")[0].split() for line in text.splitlines()]
     reports = [line[2:] for line in lines if line[:3] == ["holdfast", "experiments", "report"]]
-    assert len(reports) == 3
+    assert len(reports) == 4
     for one in reports:
         run(*(str(tmp_path / "out") if word == "report" and at else word for at, word in enumerate(one)))
+
+
+def test_an_experiment_as_a_whole_needs_something_to_be_compared_with(tmp_path: Path) -> None:
+    given = files(tmp_path)
+    for against in ("holdout", "y"):
+        with pytest.raises(InputError, match=f"no decision of acme has been in {against}"):
+            run("report", *given, "--against", against)

@@ -1,15 +1,19 @@
 """Who is a unit of an experiment, and what of their outcomes counts."""
 
+import pytest
+
+from schemas.errors import InputError
 from schemas.outcome import OutcomeKind, UserOutcome
 from schemas.policy import Arm, Experiment, RuleBook, Rules, Treatment
 from schemas.vocabulary import HeldBy, Tier
 from streams.effects import Published
 from streams.experiments.metrics import CONVERSION, RESPONSE, VALUE
 from streams.experiments.report import Plan, Report, report
-from streams.experiments.units import HOLDOUT, Log, Trial, Units, switched, units
+from streams.experiments.units import HOLDOUT, Log, Trial, Units, switched, units, whole
 from tests.streams.experiments.world import DAY_MS, HOUR_MS, conversions, decided, rules, told
 
 AB = (Arm(name="a", weight=0.5), Arm(name="b", weight=0.5, treatment=Treatment(offer="")))
+TRIED = Treatment(offer="")
 ONE = rules(Experiment(name="x", arms=AB))
 WINDOW_MS = 14 * DAY_MS
 
@@ -148,3 +152,69 @@ def test_one_arm_and_nobody_held_out_is_nothing_to_compare() -> None:
     one = reported(log([decided(alone, "u1", 0)], [], alone))
     assert one.is_readable and one.arms[1].exposed == 1
     assert one.arms[1].verdict == "too early to say of a: nobody is held out to compare with"
+
+
+def part(name: str, begin: float, end: float) -> Experiment:
+    return Experiment(name=name, begin=begin, end=end, arms=AB, per_decision=True)
+
+
+def leavers(published: list[Published], share: dict[str, int]) -> list[UserOutcome]:
+    """Of the users of each experiment, and of those held out, one in so many leaves."""
+    found = []
+    for n, one in enumerate(published):
+        ruling = one.decision.ruling
+        assert ruling is not None
+        is_held_out = one.decision.held_by is HeldBy.HOLDOUT
+        group = "holdout" if is_held_out else ruling.assigned[0].experiment
+        if n % share[group] == 0:
+            found.append(told(one, OutcomeKind.CHURNED))
+    return found
+
+
+def test_an_experiment_as_a_whole_is_compared_with_all_who_are_held_out() -> None:
+    split = rules(part("x", 0.0, 0.25), part("y", 0.25, 1.0), holdout=0.3)
+    published = [decided(split, f"u{n}", n * HOUR_MS) for n in range(4000)]
+    found = log(published, leavers(published, {"holdout": 2, "x": 5, "y": 2}), split)
+    compared = whole(trial(found, "x"), trial(found, HOLDOUT))
+    assert compared.arms == ("holdout", "x") and compared.unit == "user"
+    one = report(compared, found, Plan(goal="stayed"))
+    assert one.is_readable and one.control == "holdout"
+    assert one.exposed.seen[0] > 1000, "those held out in the other part of the layer count as well"
+    assert "x is better" in one.arms[1].verdict
+
+
+def test_two_experiments_of_a_layer_are_compared_as_wholes_and_others_are_not() -> None:
+    split = rules(part("x", 0.0, 0.5), part("y", 0.5, 1.0), Experiment(name="z", layer="other", arms=AB))
+    published = [decided(split, f"u{n}", n * HOUR_MS) for n in range(3000)]
+    found = log(published, leavers(published, {"x": 5, "y": 2}), split)
+    one = report(whole(trial(found, "x"), trial(found, "y")), found, Plan(goal="stayed"))
+    assert one.is_readable and (one.control, one.arms[1].name) == ("y", "x")
+    stayed = next(row.found for row in one.arms[1].comparisons if row.metric == "stayed")
+    assert stayed is not None and stayed.low < 0.3 < stayed.high
+    with pytest.raises(InputError, match="do not share a layer"):
+        whole(trial(found, "x"), trial(found, "z"))
+
+
+def test_an_arm_that_loses_what_others_keep_is_noticed_long_before_its_size_tells() -> None:
+    small = rules(
+        Experiment(name="x", arms=(Arm(name="a", weight=0.9), Arm(name="b", weight=0.1, treatment=TRIED)))
+    )
+    published = []
+    for n in range(2000):
+        one = decided(small, f"u{n}", n * HOUR_MS)
+        assert one.decision.ruling is not None
+        is_lost = one.decision.ruling.assigned[0].arm == "b" and n % 7 == 0
+        published.append(decided(small, f"u{n}", n * HOUR_MS, lost=HeldBy.GUARD) if is_lost else one)
+    one = reported(log(published, [], small))
+    assert not one.exposed.is_found and one.is_lossy and not one.is_readable
+    assert one.arms[1].verdict.startswith("do not read b")
+
+
+def test_a_few_that_are_lost_in_one_arm_alone_do_no_harm() -> None:
+    published = [decided(ONE, f"u{n}", n * HOUR_MS) for n in range(2000)]
+    arms = [one.decision.ruling.assigned[0].arm for one in published if one.decision.ruling is not None]
+    lost = [n for n, arm in enumerate(arms) if arm == "b"][:9]
+    for n in lost:
+        published[n] = decided(ONE, f"u{n}", n * HOUR_MS, lost=HeldBy.GUARD)
+    one = reported(log(published, [], ONE))
+    assert one.lost.seen == (0, 9) and one.is_readable
