@@ -194,9 +194,10 @@ class OnStack:
             UnavailableError: the broker does not answer, or outcomes are not joined.
         """
         servers, end_s = self._settings.bootstrap_servers, time.monotonic() + _PATIENCE_S
-        while len(feedback := read_feedback(servers)) < len(outcomes):
+        expected = len({one.outcome_id for one in outcomes})  # who was won back may leave a second time
+        while len(feedback := read_feedback(servers)) < expected:
             if time.monotonic() > end_s:
-                raise UnavailableError(f"{len(outcomes) - len(feedback)} outcomes are not joined yet")
+                raise UnavailableError(f"{expected - len(feedback)} outcomes are not joined yet")
             time.sleep(1)
         return read_decisions(servers), feedback
 

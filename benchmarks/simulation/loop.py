@@ -17,7 +17,7 @@ from operators.window import pane_of, phase_ms
 from schemas.decision import Decision
 from schemas.events import Account, Event, Login, Replay, Usage
 from schemas.outcome import OutcomeKind, UserOutcome
-from schemas.vocabulary import Outcome, Rung
+from schemas.vocabulary import HeldBy, Outcome, Rung
 from streams.learning import Proposal, propose, revised
 
 WARM_UP_DAYS = 30
@@ -158,7 +158,8 @@ class Loop:
         for one in sorted(decisions, key=lambda one: (one.at, one.id)):
             who = self._number[one.user_id]
             ledger.decisions.append(_slim(one))
-            self._last[who] = ledger.decisions[-1]
+            if one.held_by is not HeldBy.REPLAY:  # of the warm-up, which nobody reports on
+                self._last[who] = ledger.decisions[-1]
             if one.outcome is not Outcome.SENT:
                 continue
             answers = respond(self.customers, self.mood, who, one, self.plan.assumed, self.plan.world)

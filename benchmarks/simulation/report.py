@@ -251,7 +251,7 @@ def _recovered(loop: Loop) -> Iterator[Recovery]:
             if stayed is None
             else Figure(value=stayed.difference, ci=(stayed.low, stayed.high)),
             truth=float(kept),
-            covered=stayed is not None and stayed.low <= kept <= stayed.high,
+            covered=stayed is not None and bool(stayed.low <= kept <= stayed.high),
             verdict=arm.verdict,
         )
 

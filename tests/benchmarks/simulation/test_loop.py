@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.simulation import loop as looping
+from benchmarks.simulation import report as reporting
 from benchmarks.simulation.arms import ARMS, CHOICE_NAMES, LEARNS, NONE, first_weights
 from benchmarks.simulation.command import in_memory, on_stack, write_records
 from benchmarks.simulation.engines import InMemory
@@ -23,7 +24,7 @@ from streams.learning import Proposal
 from streams.rulefile import load_rules
 from streams.settings import load_settings
 
-PLAN = Plan(users=160, days=45, seed=4)
+PLAN = Plan(users=300, days=40, seed=4)
 
 
 @functools.cache
@@ -131,6 +132,14 @@ def test_the_report_has_every_arm_against_no_action_and_the_truth_of_it() -> Non
     fits = [found.attainable[name] for name in ("chance", "best by tier", "best by tier and reason")]
     assert fits == sorted(fits) and found.attainable["best by need"] > fits[-1]
     assert msgspec.json.decode(msgspec.json.encode(found), type=Report).arms == found.arms
+
+
+def test_the_records_alone_give_an_effect_beside_its_truth(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporting, "WATCHED_DAYS", 10)
+    found = report(ran(), "in memory", 1.0, 0)
+    told = [one for one in found.recovery if one.estimate is not None]
+    assert told and all(one.covered and one.users > 30 for one in told)
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Report).recovery == found.recovery
 
 
 def test_a_difference_is_adjusted_for_what_was_known_before() -> None:
