@@ -16,7 +16,7 @@ from inference.binary import Binary
 from inference.risk import CALIBRATION, ONNX, TREES, Calibration, sigmoid
 from inference.training.trees import in_single_precision, onnx_of
 
-FOLDS = 5
+FOLDS = 3
 SEED = 1
 TREES_MANY = 300
 HARD_WEIGHT = 2.0
@@ -25,7 +25,8 @@ PARAMETERS = {
     "objective": "binary",
     "learning_rate": 0.03,
     "num_leaves": 15,
-    "feature_fraction": 0.5,
+    "feature_fraction": 0.25,
+    "max_bin": 127,
     "bagging_fraction": 0.7,
     "bagging_freq": 1,
     "lambda_l2": 10.0,
@@ -37,7 +38,7 @@ PARAMETERS = {
 }
 
 
-MOST_LEAF_ROWS, LEAST_LEAF_ROWS, LEAF_SHARE = 200, 20, 0.02
+MOST_LEAF_ROWS, LEAST_LEAF_ROWS, LEAF_SHARE = 300, 20, 0.02
 """How many rows a leaf holds at least: a share of all, within bounds, so that few rows still make trees."""
 
 LEAST_SLOPE = 0.1

@@ -17,7 +17,7 @@ The risk crossing of holdfast, and the order in which a team looks at its custom
 leave, and by which signals it says so; not why they leave, nor what would keep them.
 
 ## Data
-{rows:,} rows of {users:,} users at weekly cut-offs from {since} to {until}; SHA-256 of the columns
+{rows:,} rows of {users:,} users at cut-offs from {since} to {until}; SHA-256 of the columns
 `{fingerprint}`. The logs are of public chat rooms: the users are developers who come and go, not customers
 who pay. No text is in them.
 
@@ -25,7 +25,8 @@ Signals of errors, of customer service, of durations and of the account are cons
 the model gives them no weight: whoever has a log with them trains a version on it, by the same command.
 
 ## Held-out figures
-Users that were not seen, at later times: `holdfast train risk` says how. 95 % intervals, users drawn.
+Users that were not seen, at later times and weekly cut-offs: `holdfast train risk` says how. 95 % intervals,
+users drawn.
 
 {tables}
 

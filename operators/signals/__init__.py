@@ -6,7 +6,7 @@ Stream and batch compute them by the same functions: one window is a batch of on
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.signals import rhythm, usage  # each enters its signals into the table
+from operators.signals import presence, rhythm, usage  # each enters its signals into the table
 from operators.signals.registry import SIGNALS, Signal
 from operators.signals.sequence import Sequence, sequence_of
 from operators.signals.windows import DAY_MS, DAYS, SPAN_MS, Rows, Windows
@@ -19,6 +19,7 @@ __all__ = [
     "SPAN_MS",
     "Sequence",
     "Signal",
+    "presence",
     "rhythm",
     "sequence_of",
     "signals",

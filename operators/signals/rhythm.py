@@ -66,18 +66,6 @@ def quiet_to_longest_gap(w: Windows) -> Numbers:
     return (w.quiet_days + SMOOTH_DAYS) / (w.day_gaps.quantile(1) + SMOOTH_DAYS)
 
 
-@signal("recency", "share")
-def gaps_longer_than_quiet(w: Windows) -> Numbers:
-    """The user's pauses between active days that were longer than the quiet now."""
-    return w.day_gaps.share_above(w.quiet_days)
-
-
-@signal("recency", "share")
-def hour_gaps_longer_than_quiet(w: Windows) -> Numbers:
-    """The user's pauses between active hours that were longer than the quiet now."""
-    return w.hour_gaps.share_above(w.quiet_days * 24)
-
-
 # Rhythm.
 
 
@@ -112,12 +100,6 @@ def hours_an_active_day(w: Windows) -> Numbers:
     return share(sums(w.hours_a_day), sums(w.days))
 
 
-@signal("rhythm", "hours")
-def spread_of_hours_a_day(w: Windows) -> Numbers:
-    """Standard deviation of the active hours a day."""
-    return np.asarray(w.hours_a_day.std(axis=1))
-
-
 @signal("rhythm", "days")
 def mean_gap(w: Windows) -> Numbers:
     """The user's mean pause between active days."""
@@ -134,12 +116,6 @@ def spread_of_gaps(w: Windows) -> Numbers:
 def longest_gap(w: Windows) -> Numbers:
     """The user's longest pause between active days."""
     return w.day_gaps.quantile(1)
-
-
-@signal("rhythm", "days")
-def median_gap(w: Windows) -> Numbers:
-    """Median pause between active days."""
-    return w.day_gaps.quantile(0.5)
 
 
 @signal("rhythm", "hours")
@@ -173,12 +149,6 @@ def longest_streak(w: Windows) -> Numbers:
 
 
 @signal("rhythm", "share")
-def weekly_regularity(w: Windows) -> Numbers:
-    """Active days that were active a week before too."""
-    return share(sums(w.days[:, :-7] & w.days[:, 7:]), sums(w.days[:, :-7]))
-
-
-@signal("rhythm", "share")
 def daily_regularity(w: Windows) -> Numbers:
     """Active hours that were active a day before too."""
     return share(sums(w.hours[:, :-24] & w.hours[:, 24:]), sums(w.hours[:, :-24]))
@@ -200,12 +170,6 @@ def faded_days(w: Windows, days: int) -> Numbers:
     return sums(w.days * _fading(days))
 
 
-@each("trend", "hours", (2, 5, 12))
-def faded_hours(w: Windows, days: int) -> Numbers:
-    """Active hours with half the weight every {days}."""
-    return sums(w.hours_a_day * _fading(days))
-
-
 @signal("trend", "ratio")
 def days_to_usual(w: Windows) -> Numbers:
     """Active days a day in the last week against the 23 days before."""
@@ -218,23 +182,10 @@ def hours_to_usual(w: Windows) -> Numbers:
     return _ratio(sums(w.hours_a_day[:, :7]) / 7, sums(w.hours_a_day[:, 7:]) / 23)
 
 
-@signal("trend", "ratio")
-def days_to_usual_3d(w: Windows) -> Numbers:
-    """Active days a day in the last 3 days against the 27 days before."""
-    return _ratio(sums(w.days[:, :3]) / 3, sums(w.days[:, 3:]) / 27)
-
-
 @signal("trend", "days")
 def days_gained(w: Windows) -> Numbers:
     """Active days of the last week less those of the week before."""
     return sums(w.days[:, :7]) - sums(w.days[:, 7:14])
-
-
-@signal("trend", "share")
-def centre_of_activity(w: Windows) -> Numbers:
-    """How much older than the middle of the 30 days the active days are, -1 to 1."""
-    middle = share(sums(w.days * np.arange(DAYS)), sums(w.days))
-    return middle / ((DAYS - 1) / 2) - 1
 
 
 # Day and night.

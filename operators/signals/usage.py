@@ -22,7 +22,7 @@ FAVOURITE_USES = 5
 # Sessions.
 
 
-@each("sessions", "sessions", (7, 30))
+@each("sessions", "sessions", (30,))
 def sessions(w: Windows, days: int) -> Numbers:
     """Runs of events with pauses of 30 min at most, in the last {days}."""
     row, age, _ = w.sessions
@@ -52,7 +52,7 @@ def events_an_hour(w: Windows) -> Numbers:
 # Coming and going.
 
 
-@each("presence", "logins", (3, 7, 30))
+@each("presence", "logins", (7, 30))
 def logins(w: Windows, days: int) -> Numbers:
     """Logins in the last {days}."""
     return w.count(w.is_login, until_days=days)
@@ -77,14 +77,6 @@ def state_for(w: Windows) -> Numbers:
     since = np.zeros(w.rows)
     since[presence.row] = presence.age_ms / DAY_MS
     return since
-
-
-@signal("presence", "share")
-def time_logged_in(w: Windows) -> Numbers:
-    """Time logged in, as far as logins and logouts tell, of the 30 days."""
-    row, length = w.presence.stays
-    open_stay: Numbers = np.where(state(w) > 0, state_for(w), 0.0)
-    return (w.per_row(row, length) + open_stay) / DAYS
 
 
 @signal("presence", "hours")
@@ -118,18 +110,6 @@ def longest_absence(w: Windows) -> Numbers:
 def unmatched(w: Windows) -> Numbers:
     """Logins after a login and logouts after a logout, of all: the rest of the life is led elsewhere."""
     return share(w.presence.unmatched, w.count(w.is_login | w.is_logout))
-
-
-@signal("presence", "share")
-def stays_outlasted(w: Windows) -> Numbers:
-    """Stays that were shorter than the one that lasts; 0 if logged out."""
-    return _outlasted(w, w.presence.stays, 1)
-
-
-@signal("presence", "share")
-def absences_outlasted(w: Windows) -> Numbers:
-    """Absences that were shorter than the one that lasts; 0 if logged in."""
-    return _outlasted(w, w.presence.absences, -1)
 
 
 @signal("presence", "ratio")
@@ -181,13 +161,13 @@ def idle_days(w: Windows) -> Numbers:
 # Features.
 
 
-@each("features", "uses", (3, 7, 30))
+@each("features", "uses", (7, 30))
 def uses(w: Windows, days: int) -> Numbers:
     """Uses of features in the last {days}."""
     return w.count(w.is_use, until_days=days)
 
 
-@each("features", "days", (7, 30))
+@each("features", "days", (30,))
 def use_days(w: Windows, days: int) -> Numbers:
     """Days with a use in the last {days}."""
     return sums(w.use_days[:, :days])
@@ -197,12 +177,6 @@ def use_days(w: Windows, days: int) -> Numbers:
 def uses_to_usual(w: Windows) -> Numbers:
     """Uses a day in the last week against the 23 days before."""
     return (w.count(w.is_use, 0, 7) / 7 + 1 / DAYS) / (w.count(w.is_use, 7) / 23 + 1 / DAYS)
-
-
-@signal("features", "uses")
-def uses_a_use_day(w: Windows) -> Numbers:
-    """Uses a day with a use."""
-    return share(w.count(w.is_use), sums(w.use_days))
 
 
 @signal("features", "minutes")
@@ -215,12 +189,6 @@ def minutes_7d(w: Windows) -> Numbers:
 def breadth(w: Windows, days: int) -> Numbers:
     """Different features used in the last {days}."""
     return sums(_uses_by_feature(w, 0, days) > 0)
-
-
-@signal("features", "share")
-def favourite_share(w: Windows) -> Numbers:
-    """Uses of the feature that was used most, of all uses."""
-    return share(_uses_by_feature(w, 0, DAYS).max(axis=1), w.count(w.is_use))
 
 
 @signal("features", "state")
@@ -309,13 +277,6 @@ def tenure(w: Windows) -> Numbers:
 def seats(w: Windows) -> Numbers:
     """Seats of the account, 0 where it is unknown."""
     return np.nan_to_num(w.seats)
-
-
-def _outlasted(w: Windows, spans: tuple[Rows, Numbers], side: int) -> Numbers:
-    """The share of `spans` that the present state, if it is `side`, has outlasted."""
-    row, length = spans
-    now = np.where(state(w) == side, state_for(w), 0.0)
-    return share(w.per_row(row, length < now[row]), w.per_row(row))
 
 
 def _largest(rows: int, row: Rows, values: Numbers) -> Numbers:

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.signals.attendance import Attendance
 from operators.signals.sequence import LOGIN, LOGOUT, SUPPORT, USAGE, Sequence
 
 HOUR_MS = 3_600_000
@@ -178,15 +179,24 @@ class Windows:
         return row[first], age[first] / DAY_MS, (age[first] - age[last]) / DAY_MS
 
     @cached_property
-    def presence(self) -> "Presence":
-        """When the user came and went, as far as logins and logouts tell."""
+    def steps(self) -> tuple[Rows, NDArray[np.int64], NDArray[np.int64]]:
+        """Logins less logouts of each ms that has any: its row, its age in ms and the difference."""
         chosen = self.is_login | self.is_logout
         row, age = self.row[chosen], self.age_ms[chosen]
         step = np.where(self.is_login[chosen], 1, -1)
-        if len(row):  # at the same ms, a login and a logout leave things as they were
-            first = np.flatnonzero(np.append(True, (np.diff(row) != 0) | (np.diff(age) != 0)))
-            row, age, step = row[first], age[first], np.sign(np.add.reduceat(step, first))
-        return Presence(self.rows, row, age, step)
+        first = np.flatnonzero((np.diff(row, prepend=-1) != 0) | (np.diff(age, prepend=-1) != 0))
+        return row[first], age[first], np.add.reduceat(step, first) if len(first) else step
+
+    @cached_property
+    def presence(self) -> "Presence":
+        """When the user came and went, as far as logins and logouts tell."""
+        row, age, step = self.steps  # at the same ms, a login and a logout leave things as they were
+        return Presence(self.rows, row, age, np.sign(step))
+
+    @cached_property
+    def attendance(self) -> Attendance:
+        """When the user was there, on any of several connections."""
+        return Attendance(self.rows, *self.steps, self.hours)
 
 
 class Gaps:
@@ -224,11 +234,6 @@ class Gaps:
         some = self.count > 0
         found[some] = self.length[order][at[some]]
         return found
-
-    def share_above(self, limit: Numbers) -> Numbers:
-        """Share of the gaps that are longer than `limit`, shape [rows], with one gap taken as longer."""
-        longer = np.bincount(self.row, weights=self.length > limit[self.row], minlength=self._rows)
-        return (longer + 1) / (self.count + 1)
 
 
 class Presence:

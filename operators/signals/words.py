@@ -82,8 +82,19 @@ SENTENCES: dict[str, Sentence] = {
     "away_to_longest_absence": Sentence(
         "absence", "Away now for {value} times the longest absence", "本次离开时长是最长离开的{value}倍"
     ),
-    "time_logged_in": Sentence(
-        "stays", "Logged in for a share of {value} of 30 days", "30天内登录时间占比{value}"
+    "there_30d": Sentence(
+        "stays", "Logged in or active for a share of {value} of 30 days", "30天内在线时间占比{value}"
+    ),
+    "hours_away": Sentence("away", "Away for {value} hours", "已离开{value}小时"),
+    "hours_away_to_longest": Sentence(
+        "away", "Away now for {value} times the longest absence", "本次离开时长是最长离开的{value}倍"
+    ),
+    "days_there": Sentence(
+        "days", "Logged in or active on {value} of 30 days", "30天中有{value}天在线或活跃"
+    ),
+    "median_absence": Sentence("absence", "Usually away for {value} hours", "通常离开{value}小时"),
+    "logouts_a_day_there": Sentence(
+        "logouts", "{value} logouts a day logged in", "在线期间平均每天登出{value}次"
     ),
     "idle_days": Sentence(
         "uses",

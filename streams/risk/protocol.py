@@ -136,16 +136,18 @@ def answered(log: Log, answers: Answers, lead_h: int = LEAD_H) -> Sample:
 
 
 def judged(
-    log: Log, answers: Answers | None = None, lead_h: int = LEAD_H
+    log: Log, answers: Answers | None = None, lead_h: int = LEAD_H, every_days: int = WEEK_DAYS
 ) -> tuple[Sample, NDArray[np.int64]]:
     """Whom to judge, by `answers` or else by silence, and the cut-offs (epoch ms) dropped for holes.
+
+    `every_days` is from one cut-off to the next, where there are no answers.
 
     Raises:
         InputError: there is no cut-off, or no answer that can be judged.
     """
     if answers is not None:
         return answered(log, answers, lead_h), np.zeros(0, dtype=np.int64)
-    found = cutoffs(log)
+    found = cutoffs(log, every_days)
     return sample(log, found.tau_ms, lead_h), found.dropped_ms
 
 

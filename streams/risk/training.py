@@ -1,5 +1,7 @@
 """Trains the churn model from logs, and measures it on users and times that it has not seen.
 
+It learns from cut-offs five days apart, which fall on every day of the week, and is asked about weekly ones.
+
 The figures are of models made the same way: three times a third of the users is held out, the model is made
 of the other users up to 60 % of the log's time, and asked about the held-out users after that. The model
 that is shipped is made of everything.
@@ -19,19 +21,22 @@ from inference.training.surrogate import Surrogate
 from operators.signals import DAYS, NAMES, SPAN_MS
 from streams.datasets import Answers, read_answers
 from streams.risk.log import Log, read_log, signals_at
-from streams.risk.protocol import LEAD_H, judged
+from streams.risk.protocol import LEAD_H, WEEK_DAYS, judged
 from streams.risk.scoring import THRESHOLD
 
 EARLIER = 0.6
 """The share of a log's cut-offs that the held-out figures are trained on."""
 HELD_OUT_FOLDS = 3
+LEARN_EVERY_DAYS = 5
 SILENCE = f"does nothing at all in the {DAYS} days that begin {LEAD_H} hours later"
 Report = Callable[[str], None]
 
 
-def examples_of(log: Log, answers: Answers | None = None, lead_h: int = LEAD_H) -> Examples:
-    """All users of `log` at all of its cut-offs; those in `answers`, if given."""
-    found, _ = judged(log, answers, lead_h)
+def examples_of(
+    log: Log, answers: Answers | None = None, lead_h: int = LEAD_H, every_days: int = WEEK_DAYS
+) -> Examples:
+    """All users of `log` at all of its cut-offs, `every_days` apart; those in `answers`, if given."""
+    found, _ = judged(log, answers, lead_h, every_days)
     return Examples(
         signals=signals_at(log, found.cuts),
         user=found.cuts.user.astype(np.int64),
@@ -52,17 +57,18 @@ Make = Callable[[Examples], Callable[[NDArray[np.float32]], NDArray[np.float64]]
 """Learns from examples, and gives what tells the probabilities for signals."""
 
 
-def held_out(examples: Examples, make: Make) -> tuple[Examples, NDArray[np.float64]]:
-    """The rows of unseen users at later times, and what models that had seen neither say of them."""
-    moments = np.unique(examples.tau_ms)
+def held_out(learned: Examples, asked: Examples, make: Make) -> tuple[Examples, NDArray[np.float64]]:
+    """The rows of `asked` of unseen users at later times, and what models of `learned` that had seen neither
+    say of them; both are of one log."""
+    moments = np.unique(asked.tau_ms)
     border_ms = int(moments[int(len(moments) * EARLIER)])
-    seen = examples.tau_ms + SPAN_MS <= border_ms
-    later = examples.tau_ms >= border_ms
+    seen = learned.tau_ms + SPAN_MS <= border_ms
+    later = asked.tau_ms >= border_ms
     probability = np.full(len(later), np.nan)
-    for unseen in folds(examples.user, HELD_OUT_FOLDS):
-        answer = make(examples.where(seen & ~unseen))
-        probability[later & unseen] = answer(examples.signals[later & unseen])
-    return examples.where(later), probability[later]
+    for both in folds(np.concatenate([learned.user, asked.user]), HELD_OUT_FOLDS):
+        unseen, theirs = both[: len(seen)], later & both[len(seen) :]
+        probability[theirs] = make(learned.where(seen & ~unseen))(asked.signals[theirs])
+    return asked.where(later), probability[later]
 
 
 def figures(rows: Examples, probability: NDArray[np.float64], model: Model, draws: int) -> dict[str, Any]:
@@ -97,9 +103,10 @@ def train(
     """
     parts = {}
     asked = None if answers is None else read_answers(answers)
-    for path in paths:
-        report(f"signals of {path.name}")
-        parts[path.stem] = examples_of(read_log(path), answers=asked)
+    logs = {path.stem: read_log(path) for path in paths}
+    for name, log in logs.items():
+        report(f"signals of {name}")
+        parts[name] = examples_of(log, asked, every_days=LEARN_EVERY_DAYS)
     everything = together(list(parts.values()))
     report(f"the model, of {len(everything.user):,} rows")
     model = fit(everything, NAMES)
@@ -107,7 +114,7 @@ def train(
     held: dict[str, Any] = {}
     for name, part in parts.items():
         report(f"held-out users and time of {name}")
-        rows, probability = held_out(part, make_model)
+        rows, probability = held_out(part, examples_of(logs[name], asked), make_model)
         held[name] = figures(rows, probability, model, draws)
     first = next(iter(held.values()))
     metrics = {

@@ -114,7 +114,6 @@ EVERY_OTHER_DAY: list[Event] = [login(day + 0.5) for day in range(4, 30, 2)]
         (EVERY_OTHER_DAY, "quiet", 4.5),
         (EVERY_OTHER_DAY, "mean_gap", 2),
         (EVERY_OTHER_DAY, "quiet_to_mean_gap", 2.25),
-        ([login(1), login(2), login(12)], "gaps_longer_than_quiet", 2 / 3),
         ([], "quiet", 30),
         # Rhythm.
         ([login(0.1), login(0.2), login(1.5), login(29.9)], "active_days_30d", 3),
@@ -123,21 +122,18 @@ EVERY_OTHER_DAY: list[Event] = [login(day + 0.5) for day in range(4, 30, 2)]
         ([login(1.5), login(2.5), login(9.5)], "streak", 2),
         ([login(2.5)], "streak", 0),
         ([login(day + 0.5) for day in (1, 2, 3, 9)], "longest_streak", 3),
-        ([login(0.5), login(7.5)], "weekly_regularity", 0.5),
         ([login(0.5), login(1.5)], "daily_regularity", 0.5),
         # Day 0 of the epoch was a Thursday, day 100 a Saturday: its eve, the last day counted back, a Friday.
         ([login(0.5), login(5.5), login(6.5)], "weekend_share", 2 / 3),
         # Trend.
         ([login(0.5), login(2.5)], "faded_days_2d", 1.5),
         ([login(0.5), login(1.5), login(8.5)], "days_gained", 1),
-        ([login(0.5)], "centre_of_activity", -1),
-        ([login(29.5)], "centre_of_activity", 1),
         # Day and night: the window ends at midnight.
         ([login(0.9), login(0.5)], "night_share", 0.5),
         ([login(0.5), login(10.25)], "shift_of_hours", 6),
         ([login(0.5), login(1.5)], "gathering_of_hours", 1),
         # Sessions.
-        ([usage(1), usage(1 - 20 / 1440), usage(1 - 51 / 1440)], "sessions_7d", 2),
+        ([usage(1), usage(1 - 20 / 1440), usage(1 - 51 / 1440)], "sessions_30d", 2),
         ([usage(1), usage(1 - 30 / 1440)], "longest_session", 0.5),
         ([usage(1), usage(1 - 30 / 1440), usage(2)], "session_length", 0.25),
         # Coming and going.
@@ -147,7 +143,6 @@ EVERY_OTHER_DAY: list[Event] = [login(day + 0.5) for day in range(4, 30, 2)]
         ([usage(1)], "state", 0),
         ([login(3), logout(2)], "state_for", 2),
         ([login(3), logout(2.75)], "stay_length", 6),
-        ([login(3), logout(2), login(1)], "time_logged_in", 2 / 30),
         ([login(9), logout(8), login(3), logout(2)], "away_to_longest_absence", 2 / 6),
         ([login(9), logout(8), login(8 - 10 / 1440), logout(2)], "blips", 0.5),
         ([login(9), logout(2)], "signed_out", 1),
@@ -156,14 +151,31 @@ EVERY_OTHER_DAY: list[Event] = [login(day + 0.5) for day in range(4, 30, 2)]
         ([login(9), logout(3), login(2), logout(1, "time-out")], "sign_outs", 0.5),
         ([login(2), usage(1)], "last_event", 0),
         ([login(4), login(3), logout(2), logout(1)], "unmatched", 0.5),
-        ([login(9), logout(8), login(7), logout(3), login(2)], "stays_outlasted", 0.5),
-        ([login(9), logout(8), login(7), logout(2)], "absences_outlasted", 1),
-        ([login(9), logout(8), login(7)], "absences_outlasted", 0),
         ([login(9.5), login(8.5), usage(8.4)], "idle_days", 0.5),
+        # Being there: on two connections at a time, before the window began, by doing something.
+        ([login(4), login(3), logout(2)], "connections", 1),
+        ([login(4), login(3), logout(2), logout(1)], "connections", 0),
+        ([logout(2), logout(1)], "connections_before", 2),
+        ([login(3), logout(2), login(1)], "connected_for", 1),
+        ([login(3), logout(2)], "connected_for", -2),
+        ([logout(15)], "there_30d", 15 / 30),
+        ([login(4), login(3), logout(2), logout(1.5)], "there_3d", 0.5),
+        ([login(0.5)], "there_1d", 0.5 + 1 / 24),
+        ([usage(2.1), usage(1.1), usage(1.2)], "days_there", 2),
+        ([login(3), logout(2)], "hours_away", 48),
+        ([login(3), logout(2), usage(1)], "hours_away", 24),
+        ([], "hours_away", 720),
+        ([login(3), logout(2)], "last_stay", 25),
+        ([usage(9), usage(7), usage(4)], "median_absence", 48),
+        ([usage(9), usage(7), usage(4)], "hours_away_to_longest", (96 + 12) / (72 + 12)),
+        ([usage(4), usage(3), usage(2)], "spread_of_absences", 0),
+        ([login(2.5), logout(1.5), login(0.5)], "daily_overlap", 2 / 61),
+        ([usage(8.5), usage(1.5), usage(3)], "weekly_overlap", 1 / 3),
+        ([usage(3.5), usage(2.5), usage(1.5)], "oddness_of_last_hour", 0),
+        ([login(3), logout(2), login(2 - 1 / 48), logout(1)], "logouts_a_day_there", 2 / (49 / 24 + 0.5)),
         # Features.
         ([usage(1), usage(2, "share"), usage(9)], "uses_7d", 2),
         ([usage(1), usage(2, "share"), usage(9, "chart")], "breadth_7d", 2),
-        ([usage(1), usage(2, "share"), usage(9)], "favourite_share", 2 / 3),
         ([usage(day) for day in range(8, 13)] + [usage(1, "share")], "favourite_lost", 1),
         ([usage(day) for day in range(8, 13)] + [usage(1)], "favourite_lost", 0),
         ([usage(day) for day in range(2, 6)] + [usage(1, "share")], "uses_of_last_feature", 1),
@@ -179,6 +191,16 @@ EVERY_OTHER_DAY: list[Event] = [login(day + 0.5) for day in range(4, 30, 2)]
 )
 def test_a_signal_by_example(some: list[Event], name: str, value: float) -> None:
     assert found(some)[name] == pytest.approx(value, rel=1e-6)
+
+
+def test_an_absence_is_the_odder_the_more_usual_hours_are_missed() -> None:
+    office: list[Event] = [login(day + 0.6) for day in range(4, 30)] + [
+        logout(day + 0.3) for day in range(4, 30)
+    ]
+    rare: list[Event] = [login(20.6), logout(20.3), login(4.6), logout(4.3)]
+    for name in ("surprise_of_absence_30d", "surprise_of_absence_14d", "deviation_of_absence"):
+        assert found(office)[name] > found(rare)[name] > found([*rare, login(0)])[name]
+    assert found([*office, usage(0.1)])["surprise_of_silence"] < 1 < found(office)["surprise_of_silence"]
 
 
 def test_sentiment_is_that_of_the_messages_for_which_it_is_known() -> None:
