@@ -7,17 +7,10 @@ import sys
 
 from schemas.errors import HoldfastError
 from streams.flink.environment import leave, run, start
-from streams.flink.job import NAME, build, cluster
+from streams.flink.job import NAME, build, cluster, every
 from streams.flink.keyed import Lives
 from streams.settings import load_settings
 from streams.tenants import Tenants
-
-EVERY = """
-    SELECT
-        COALESCE(CAST(`key` AS STRING), '') AS `user`, `topic`, `partition`, `offset`,
-        EXTRACT(EPOCH FROM `appended`) * 1000 + EXTRACT(MILLISECOND FROM `appended`) AS `append_ms`,
-        `key`, `value`
-    FROM events"""
 
 
 def main() -> None:
@@ -26,7 +19,7 @@ def main() -> None:
         settings = load_settings()
         place = cluster(settings)
         env, tables = start(place)
-        build(env, tables, settings, Lives(Tenants({}), settings.draft_lead_ms), records=EVERY)
+        build(env, tables, settings, Lives(Tenants({}), settings.draft_lead_ms), records=every("events"))
         run(place, lambda: env.execute_async(NAME), lambda _: print("running", flush=True))
     except HoldfastError as error:
         print(f"pyflink: {error}", file=sys.stderr)

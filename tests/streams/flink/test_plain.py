@@ -66,7 +66,7 @@ def test_a_plain_event_is_accepted_and_read_as_it_is(text: str) -> None:
     event = accept(b"acme/u1", text.encode(), append_ms=int(found[TS_GROUP]))
     assert isinstance(event, Login | Usage)
     assert event.ts == int(found[TS_GROUP])
-    mark = re.search(MARK, text)
+    mark = re.search(MARK, text) if text.endswith("}}") else None  # as SQL looks for it
     assert event.replay == (None if mark is None else msgspec.json.decode(mark[1], type=Replay))
 
 
