@@ -16,6 +16,7 @@ import typer
 from msgspec import Struct
 from rich.table import Table
 
+from benchmarks.crowd import held
 from benchmarks.load import Background, Shape
 from benchmarks.machine import machine
 from benchmarks.stack import own_stack
@@ -153,7 +154,7 @@ class _Round:
         end_s = time.monotonic() + _PATIENCE_S
         with redis.Redis.from_url(self._settings.redis_url) as client:
             for partition, user_id in enumerate(markers(self._shape.seed)):
-                while client.zcard(f"seq:{TENANT}/{user_id}") < len(EVENT_TOPICS):
+                while held(client, f"{TENANT}/{user_id}".encode()) < len(EVENT_TOPICS):
                     if time.monotonic() > end_s:
                         raise UnavailableError(f"partition {partition} is not in Redis yet")
                     time.sleep(_POLL_S)  # Redis tells nobody that a key has come

@@ -5,6 +5,8 @@ Their ids are as long as those of real ones: 16 characters for a user, 36 for an
 
 from collections.abc import Iterator
 
+import redis
+
 from schemas.topics import PARTITIONS, USAGE
 from streams.producer import partition_of
 from streams.sending import Outgoing
@@ -46,3 +48,10 @@ def last_keys(users: int) -> list[bytes]:
         if len(last) == PARTITIONS:
             break
     return list(last.values())
+
+
+def held(client: redis.Redis, key: bytes) -> int:
+    """How many events of the user Redis holds."""
+    count = client.llen((b"events:" + key).decode())
+    assert isinstance(count, int)
+    return count

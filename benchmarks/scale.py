@@ -20,7 +20,7 @@ from msgspec import Struct
 from rich.table import Table
 
 from benchmarks.cost import USERS, Need, costs, need, plot
-from benchmarks.crowd import HOUR_MS, events, last_keys
+from benchmarks.crowd import HOUR_MS, events, held, last_keys
 from benchmarks.filled import SAME, SECOND, Filled, Stage, Store, stages
 from benchmarks.machine import machine
 from benchmarks.stack import own_stack
@@ -165,7 +165,7 @@ def _await(settings: Settings, store: Store, users: int, done: tuple[str, ...]) 
 
 def _is_in_redis(settings: Settings, users: int, done: tuple[str, ...]) -> bool:
     with redis.Redis.from_url(settings.redis_url) as client:
-        return all(client.zcard(b"seq:" + key) == len(done) for key in last_keys(users))
+        return all(held(client, key) == len(done) for key in last_keys(users))
 
 
 def _is_in_flink(settings: Settings, users: int, done: tuple[str, ...]) -> bool:

@@ -92,7 +92,8 @@ def _decoded(decoder: msgspec.json.Decoder[_Record], value: bytes | None) -> _Re
     if len(value) > MAX_EVENT_BYTES:
         raise RejectedEvent("record", f"is {len(value)} bytes long, at most {MAX_EVENT_BYTES} allowed")
     try:
-        value.decode()  # msgspec skips fields that it does not know, their encoding included
+        if not value.isascii():
+            value.decode()  # msgspec skips fields that it does not know, their encoding included
         return decoder.decode(value)
     except msgspec.ValidationError as error:
         raise _rejection(str(error)) from None

@@ -60,6 +60,7 @@ class Cluster(Struct, frozen=True, kw_only=True):
     state_backend: StateBackend = "hashmap"
     thread_mode: bool = True
     """The Python operators run inside the JVM; vectorised functions never do."""
+    jvm_options: str = ""
 
 
 def newest_checkpoint(state_dir: Path) -> Path | None:
@@ -237,6 +238,7 @@ def _prepare_jvm(cluster: Cluster) -> None:
     environ["JVM_ARGS"] = (
         # Whole from the start: a heap that grows is collected more often.
         f"-Xms{cluster.heap_mb}m -Xmx{cluster.heap_mb}m -XX:+ExitOnOutOfMemoryError -Dholdfast.log={log}"
+        f" {cluster.jvm_options}"
     )
 
 

@@ -1,6 +1,7 @@
 """What Redis holds after writes, repeats and ticks, asked of a real redis-server."""
 
 import asyncio
+import json
 import shutil
 import subprocess
 import time
@@ -15,12 +16,12 @@ from hypothesis import strategies as st
 
 from schemas.errors import UnavailableError
 from schemas.events import Account, Event, Login, Replay, Support, Usage
-from streams.store import KEEP_MS, MAX_EVENTS, SequenceWriter, User, UserStore, member
+from streams import store
+from streams.store import DAY_MS, KEEP_MS, MAX_EVENTS, SequenceWriter, User, UserStore
 
 pytestmark = pytest.mark.real
 
 T = 1_700_000_000_000
-DAY_MS = 86_400_000
 Answer = TypeVar("Answer")
 
 
@@ -84,6 +85,17 @@ def account(name: str, ts: int, plan: str) -> Account:
     return Account(event_id=name, tenant="acme", user_id="u1", ts=ts, plan=plan)
 
 
+def put(writer: SequenceWriter, *events: Event, partition: int = 0) -> None:
+    writer.write((partition, event) for event in events)
+
+
+def ids(raw: redis.Redis) -> list[str]:
+    """The ids of the user's events in Redis, in their order there."""
+    found = raw.lrange("events:acme/u1", 0, -1)
+    assert isinstance(found, list)
+    return [json.loads(element)["event_id"] for element in found]
+
+
 def asked(server: RedisServer, question: Callable[[UserStore], Awaitable[Answer]]) -> Answer:
     async def ask() -> Answer:
         store = UserStore(server.url, timeout_s=5)
@@ -111,43 +123,36 @@ def test_events_come_back_as_they_were_in_the_order_of_their_times(
         Login(event_id="e1", tenant="acme", user_id="u/🙂", ts=T + 1, action="logout"),
         Support(event_id="e3", tenant="acme", user_id="u/🙂", ts=T + 3, text='"导出"\n坏了', lang="zh"),
     ]
-    writer.write({3: events})
+    put(writer, *events, partition=3)
     assert read(server, "acme/u/🙂", T + 3) == [events[1], events[0], events[2]]
 
 
-def test_a_member_is_readable_json_without_what_the_key_says(
+def test_an_element_is_readable_json_without_what_the_key_says(
     writer: SequenceWriter, raw: redis.Redis
 ) -> None:
     event = Login(event_id="e1", tenant="acme", user_id="u1", ts=T, replay=Replay(until=T))
-    writer.write({0: [event]})
-    assert raw.zrange("seq:acme/u1", 0, -1, withscores=True) == [
-        (b'{"kind":"login","event_id":"e1","ts":%d,"channel":"web","action":"login"}' % T, T)
-    ]
+    words = '"tenant":"acme","user_id":"u1",\n"replay":null,'
+    put(writer, event, Support(event_id="e2", tenant="acme", user_id="u1", ts=T, text=words))
+    found = raw.lrange("events:acme/u1", 0, -1)
+    assert isinstance(found, list)
+    assert found[0] == b'{"kind":"login","event_id":"e1","ts":%d,"channel":"web","action":"login"}' % T
+    assert json.loads(found[1]) == {"kind": "support", "event_id": "e2", "ts": T, "text": words, "lang": "en"}
 
 
-def test_writing_again_changes_nothing(writer: SequenceWriter, raw: redis.Redis) -> None:
-    batch: dict[int, list[Event]] = {0: [account("a1", T + 2, "pro"), login("e1", T), login("e2", T + 1)]}
-    writer.write(batch)
-    before = {key: raw.dump(key) for key in raw.scan_iter()}
-    writer.write(batch)
-    writer.write({0: batch[0][:1]})
-    assert {key: raw.dump(key) for key in raw.scan_iter()} == before
-
-
-def test_each_write_keeps_what_is_newer_than_the_newest_less_30_days(
-    writer: SequenceWriter, raw: redis.Redis
-) -> None:
-    kept, newest = login("kept", T + 1), login("newest", T + KEEP_MS)
-    writer.write({0: [login("gone", T), kept]})
-    writer.write({0: [newest]})
-    writer.write({0: [login("too old by now", T - 5)]})
-    assert raw.zrange("seq:acme/u1", 0, -1) == [member(kept), member(newest)]
+def test_what_is_written_again_counts_once(writer: SequenceWriter, server: RedisServer) -> None:
+    events: list[Event] = [login("e1", T), login("e2", T + 1), account("a1", T + 2, "pro")]
+    put(writer, *events)
+    put(writer, *events)
+    put(writer, events[0])
+    assert user_of(server, "acme/u1", T + 2) == User(
+        events=tuple(events), account=account("a1", T + 2, "pro")
+    )
 
 
 def test_reading_shows_the_30_days_up_to_the_time_asked_for(
     writer: SequenceWriter, server: RedisServer
 ) -> None:
-    writer.write({0: [login("a", T), login("b", T + 1), login("c", T + 100)]})
+    put(writer, login("a", T), login("b", T + 1), login("c", T + 100))
     assert [event.event_id for event in read(server, "acme/u1", T + KEEP_MS)] == ["b", "c"]
     assert [event.event_id for event in read(server, "acme/u1", T + 99)] == ["a", "b"]
     assert read(server, "acme/nobody", T) == []
@@ -156,48 +161,83 @@ def test_reading_shows_the_30_days_up_to_the_time_asked_for(
 def test_a_tick_drops_the_users_who_went_silent_and_no_one_else(
     writer: SequenceWriter, raw: redis.Redis
 ) -> None:
-    writer.write({0: [login("a", T, "silent"), login("b", T + 1, "heard")], 1: [login("c", T, "elsewhere")]})
-    assert writer.expire(0, T + KEEP_MS - 1) == 0
-    assert writer.expire(0, T + KEEP_MS) == 1
+    put(writer, login("a", T, "silent"), login("b", T + 1, "heard"))
+    put(writer, login("c", T, "elsewhere"), partition=1)
+    assert writer.expire(0, T + KEEP_MS + DAY_MS - 1) == 0
+    assert writer.expire(0, T + KEEP_MS + DAY_MS) == 1
     assert set(raw.scan_iter()) == {
-        b"seq:acme/heard",
-        b"seq:acme/elsewhere",
-        b"seq:newest:0",
-        b"seq:newest:1",
+        b"events:acme/heard",
+        b"events:acme/elsewhere",
+        b"events:oldest:0",
+        b"events:oldest:1",
     }
-    assert raw.zrange("seq:newest:0", 0, -1) == [b"acme/heard"]
+    assert raw.zrange("events:oldest:0", 0, -1) == [b"events:acme/heard"]
+
+
+def test_of_a_user_who_goes_on_a_tick_drops_what_is_old_once_a_day(
+    writer: SequenceWriter, raw: redis.Redis
+) -> None:
+    put(
+        writer,
+        login("first", T),
+        login("late", T - 5),
+        login("second", T + DAY_MS),
+        login("last", T + KEEP_MS),
+    )
+    writer.expire(0, T + KEEP_MS + DAY_MS - 1)
+    assert ids(raw) == ["first", "late", "second", "last"]
+    writer.expire(0, T + KEEP_MS + DAY_MS)
+    assert ids(raw) == ["last"]
+    assert raw.zrange("events:oldest:0", 0, -1, withscores=True) == [(b"events:acme/u1", T + KEEP_MS)]
 
 
 def test_a_tick_spares_newer_events_that_another_partition_knows_of(
     writer: SequenceWriter, server: RedisServer
 ) -> None:
     # Producers with different partitioners may put one user's topics in different partitions.
-    writer.write({0: [login("old", T)], 1: [login("new", T + 9)]})
-    writer.expire(0, T + KEEP_MS)
-    assert [event.event_id for event in read(server, "acme/u1", T + KEEP_MS)] == ["new"]
+    put(writer, login("old", T))
+    put(writer, login("new", T + DAY_MS + 1), partition=1)
+    writer.expire(0, T + KEEP_MS + DAY_MS)
+    assert [event.event_id for event in read(server, "acme/u1", T + KEEP_MS + DAY_MS)] == ["new"]
 
 
 def test_more_silent_users_than_one_round_takes_are_all_dropped(
     writer: SequenceWriter, raw: redis.Redis
 ) -> None:
-    writer.write({0: [login("a", T, f"u{i}") for i in range(1201)]})
-    assert writer.expire(0, T + KEEP_MS) == 1201
+    put(writer, *(login("a", T, f"u{i}") for i in range(1201)))
+    assert writer.expire(0, T + KEEP_MS + DAY_MS) == 1201
     assert raw.dbsize() == 0
+
+
+def test_a_key_that_redis_has_lost_is_forgotten(writer: SequenceWriter, raw: redis.Redis) -> None:
+    put(writer, login("a", T))
+    raw.delete("events:acme/u1")
+    writer.expire(0, T + KEEP_MS + DAY_MS)
+    assert raw.dbsize() == 0
+
+
+def test_of_a_user_who_never_stops_the_newer_half_is_kept(
+    writer: SequenceWriter, raw: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "LARGEST", 10)
+    for i in range(13):
+        put(writer, login(f"e{i}", T + i))
+    assert ids(raw) == [f"e{i}" for i in range(6, 13)]
 
 
 def test_a_user_with_more_events_than_one_call_takes_is_written_whole(
     writer: SequenceWriter, raw: redis.Redis
 ) -> None:
-    writer.write({0: [login(f"e{i}", T + i) for i in range(5001)]})
-    assert raw.zcard("seq:acme/u1") == 5001
+    put(writer, *(login(f"e{i}", T + i) for i in range(9001)))
+    assert raw.llen("events:acme/u1") == 9001
 
 
 def test_the_account_is_the_event_with_the_highest_time(writer: SequenceWriter, server: RedisServer) -> None:
-    writer.write({0: [account("a1", T + 5, "pro"), account("a2", T + 4, "free")]})
-    writer.write({0: [account("a3", T, "team")]})
+    put(writer, account("a1", T + 5, "pro"), account("a2", T + 4, "free"))
+    put(writer, account("a3", T, "team"))
     assert user_of(server, "acme/u1", T).account == account("a1", T + 5, "pro")
-    writer.write({0: [account("a4", T + 5, "max")]})
-    assert user_of(server, "acme/u1", T).account == account("a4", T + 5, "max")
+    put(writer, account("a4", T + 5, "free"), account("a5", T + 5, "max"))
+    assert user_of(server, "acme/u1", T).account == account("a5", T + 5, "max")
     assert user_of(server, "acme/u2", T).account is None
 
 
@@ -222,23 +262,24 @@ def test_whatever_the_order_and_the_repeats_the_30_days_up_to_the_last_tick_are_
     raw.flushall()
     sent = data.draw(st.permutations(events + events[:4]))
     cut = data.draw(st.integers(0, len(sent)))
-    writer.write({0: sent[:cut]})
+    put(writer, *sent[:cut])
     writer.expire(0, T)
-    writer.write({0: sent[cut:]})
+    put(writer, *sent[cut:])
     writer.expire(0, T)
     for user in ("u1", "u2"):
         expected = {e for e in events if e.user_id == user and T - KEEP_MS < e.ts <= T}
         found = read(server, f"acme/{user}", T)
         assert set(found) == expected and len(found) == len(expected)
-        assert expected or not raw.exists(f"seq:acme/{user}")
+    writer.expire(0, T + KEEP_MS + DAY_MS)
+    assert raw.dbsize() == 0
 
 
 def test_of_a_user_with_very_many_events_none_are_read_near_a_decision(
     writer: SequenceWriter, server: RedisServer
 ) -> None:
-    writer.write({0: [login(f"e{i}", T + i) for i in range(MAX_EVENTS)]})
+    put(writer, *(login(f"e{i}", T + i) for i in range(MAX_EVENTS)))
     assert len(user_of(server, "acme/u1", T + MAX_EVENTS).events) == MAX_EVENTS
-    writer.write({0: [login("one-more", T + 5)]})
+    put(writer, login("one-more", T + 5))
     assert user_of(server, "acme/u1", T + MAX_EVENTS).events == ()
     assert len(read(server, "acme/u1", T + MAX_EVENTS)) == MAX_EVENTS + 1
 
@@ -260,7 +301,7 @@ def test_without_redis_every_call_says_which_server_is_missing(tmp_path: Path) -
     url = f"unix://{tmp_path}/nothing.sock"
     writer = SequenceWriter(url)
     with pytest.raises(UnavailableError, match=r"nothing\.sock"):
-        writer.write({0: [login("a", T)]})
+        put(writer, login("a", T))
     with pytest.raises(UnavailableError):
         writer.expire(0, T)
 
@@ -280,12 +321,12 @@ def test_a_writer_outlives_a_redis_that_comes_back_empty(tmp_path: Path) -> None
     server.start()
     writer = SequenceWriter(server.url)
     try:
-        writer.write({0: [login("a", T)]})
+        put(writer, login("a", T))
         server.kill()
         with pytest.raises(UnavailableError):
-            writer.write({0: [login("b", T + 1)]})
+            put(writer, login("b", T + 1))
         server.start()
-        writer.write({0: [login("b", T + 1)]})
+        put(writer, login("b", T + 1))
         assert [event.event_id for event in read(server, "acme/u1", T + 1)] == ["b"]
     finally:
         writer.close()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 import pytest
@@ -29,8 +29,8 @@ class Writer:
     def __init__(self) -> None:
         self.told: list[object] = []
 
-    def write(self, batch: Mapping[int, Iterable[Event]]) -> None:
-        self.told.append({partition: list(events) for partition, events in batch.items()})
+    def write(self, events: Iterable[tuple[int, Event]]) -> None:
+        self.told.append(list(events))
 
     def expire(self, partition: int, now_ms: int) -> int:
         self.told.append((partition, now_ms))
@@ -54,7 +54,7 @@ def test_events_are_written_by_partition_before_the_newest_tick_drops_the_silent
             (b"acme/u1", encode(e2), 4, T),
         ],
     )
-    assert writer.told == [{3: [e1], 4: [e2]}, (3, T + 6)]
+    assert writer.told == [[(3, e1), (4, e2)], (3, T + 6)]
 
 
 def test_rejected_records_are_left_out() -> None:
@@ -63,7 +63,7 @@ def test_rejected_records_are_left_out() -> None:
         writer,
         [(b"acme/u1", b"\xff", 0, T), (None, None, 0, T), (b"acme/other", encode(login("e1", T)), 0, T)],
     )
-    assert writer.told == [{}]
+    assert writer.told == [[]]
 
 
 def test_a_batch_is_tried_until_redis_takes_it() -> None:
