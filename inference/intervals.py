@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest
 
 Statistic = Callable[[NDArray[np.float64]], float]
 """A figure of the rows, given a weight for each (all 1: the figure itself). NaN where a draw has none."""
@@ -77,5 +76,7 @@ def wilson(hits: int, of: int) -> tuple[float, float]:
     """
     if not of:
         return float("nan"), float("nan")
+    from scipy.stats import binomtest  # takes a second to import, and most commands need no interval
+
     interval = binomtest(hits, of).proportion_ci(LEVEL, method="wilson")
     return float(interval.low), float(interval.high)

@@ -8,7 +8,6 @@ regresses the scores on what is known of users and ranks them; its worth is read
 The propensities are ours and exact, so the estimate is unbiased however poor the outcome models are.
 """
 
-import lightgbm
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
@@ -159,6 +158,8 @@ def _fitted(
     """What trees that were fitted to `known` expect of `asked`; the mean where there is little."""
     if len(value) < 2 * LEAST_OF_AN_ARM or not np.ptp(value):
         return np.full(len(asked), float(value.mean()) if len(value) else 0.0)
+    import lightgbm  # takes seconds to import
+
     trees = lightgbm.train(_TREES, lightgbm.Dataset(known, label=value), num_boost_round=_ROUNDS)
     expected: NDArray[np.float64] = np.asarray(trees.predict(asked), dtype=np.float64)
     return expected

@@ -13,10 +13,9 @@ from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import binomtest
 
 from inference.client import TEMPERATURE, TOP_K, TOP_P
-from inference.intervals import LEVEL, bootstrap
+from inference.intervals import LEVEL, bootstrap, wilson
 from inference.nano import Nano, Sampling
 from inference.training.evaluate import Sample, evaluate
 from operators import rubric, templates
@@ -98,8 +97,7 @@ def share(hits: Sequence[bool]) -> dict[str, Any]:
     >>> [round(bound, 3) for bound in share([True] * 100)["ci"]]
     [0.963, 1.0]
     """
-    interval = binomtest(sum(hits), len(hits)).proportion_ci(method="wilson")
-    return {"value": sum(hits) / len(hits), "ci": [interval.low, interval.high], "n": len(hits)}
+    return {"value": sum(hits) / len(hits), "ci": list(wilson(sum(hits), len(hits))), "n": len(hits)}
 
 
 def mean(values: Sequence[float]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ the two log odds, which was settled before any of it was measured.
 from collections.abc import Callable
 from typing import Any
 
-import lightgbm
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +63,8 @@ def _with_ci(figure: Callable[[Vector], float], users: NDArray[Any]) -> dict[str
 
 
 def _trees(train: list[Question], test: list[Question]) -> Vector:
+    import lightgbm  # takes seconds to import
+
     model = lightgbm.LGBMClassifier(
         n_estimators=200,
         learning_rate=0.03,

@@ -16,7 +16,6 @@ from operators.signals import NAMES
 from schemas.codec import parse
 from schemas.events import Tick
 from streams.batch import recompute
-from streams.commands.evaluating.picture import draw
 from streams.commands.output import AsJson, notice, out, print_json
 from streams.commands.records import Decisions, Outcomes, published, reported_outcomes
 from streams.datasets import read_events
@@ -73,6 +72,8 @@ def all_figures(
         cost_per_script,
     )
     if to is not None:
+        from streams.commands.evaluating.picture import draw  # matplotlib takes seconds
+
         to.mkdir(parents=True, exist_ok=True)
         (to / "matrix.json").write_bytes(msgspec.json.format(msgspec.json.encode(_plain(rows))))
         draw(rows, to / "matrix.svg")

@@ -11,7 +11,6 @@ from rich.table import Table
 from inference.experiments import Contrast
 from schemas.errors import InputError, UnavailableError
 from schemas.policy import RuleBook, Rules
-from streams.commands.experiments.picture import draw
 from streams.commands.output import AsJson, UntilIfGiven, day, notice, out, print_json
 from streams.commands.records import Decisions, Outcomes, published, reported_outcomes
 from streams.experiments.metrics import GOALS, MARGINS
@@ -182,6 +181,8 @@ def _book(path: Path | None) -> RuleBook:
 
 
 def _write(reports: list[Report], to: Path) -> None:
+    from streams.commands.experiments.picture import draw  # matplotlib takes seconds
+
     try:
         to.mkdir(parents=True, exist_ok=True)
         path = to / "experiments.json"
