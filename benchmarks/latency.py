@@ -25,6 +25,8 @@ from streams.rules import publish_rules
 from streams.settings import load_settings
 
 SECONDS, SOAK_SECONDS = 60, 1800
+WARM_UP_S = 120
+"""So long after a start under load the JIT compilers of Flink and the broker take a sixth of two cores."""
 CROSSINGS_PER_S, SOAK_CROSSINGS_PER_S = 20.0, 5.0
 DRAFT_LEAD_MS = 30_000
 """Shorter than in production, so that a short run asks for drafts as steadily as users cross."""
@@ -49,7 +51,9 @@ def latency(
     stop: Annotated[
         Component | None, typer.Option("--stop", help="Stop it for the middle third of what is measured.")
     ] = None,
-    warmup_s: Annotated[int, typer.Option("--warmup-s", min=0, help="Driven alike, and left out.")] = 20,
+    warmup_s: Annotated[
+        int, typer.Option("--warmup-s", min=0, help="Driven alike, and left out.")
+    ] = WARM_UP_S,
     seed: Annotated[int, typer.Option("--seed", help="Of the generated traffic.")] = 1,
     rules: Annotated[
         Path | None,
