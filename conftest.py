@@ -35,6 +35,7 @@ EXTRA = {"onnx", "onnx_ir", "peft", "safetensors", "torch", "transformers"}
 TRAINING = [
     *(HERE / "inference" / "training").rglob("[a-z]*.py"),
     HERE / "streams" / "risk" / "training.py",
+    HERE / "benchmarks" / "events.py",
     HERE / "benchmarks" / "tried.py",
 ]
 if find_spec("torch") is None:

@@ -7,6 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+pytest.importorskip("onnx", reason="the training extra is not installed")
+
 from schemas.codec import encode
 from schemas.errors import InputError
 from schemas.events import Usage
