@@ -25,6 +25,12 @@ class Attendance:
 
     `row`, `age_ms` and `step` are the moments at which connections open (`step` above 0) or close, in the
     order of (row, time). `hours`, shape [rows, 720], are those with an event, the newest first.
+
+    >>> idle = np.zeros((1, HOURS), dtype=np.bool_)
+    >>> in_in_out = np.array([0, 0, 0]), np.array([9, 6, 3]) * HOUR_MS, np.array([1, 1, -1])
+    >>> user = Attendance(1, *in_in_out, idle)
+    >>> user.now.tolist(), user.away.tolist(), int(user.there.sum())
+    ([1.0], [0], 10)
     """
 
     def __init__(self, rows: int, row: Rows, age_ms: Ages, step: Ages, hours: Mask) -> None:
