@@ -14,6 +14,7 @@ from schemas.policy import Policy, RuleBook, Rules
 from schemas.vocabulary import HeldBy, Locale, Outcome, Reason, Rung, Strategy
 from streams.agents.author import Author
 from streams.agents.composer import Composer
+from streams.agents.prompter import Prompter
 from streams.agents.segments import Segments
 from streams.memory import Memory
 from streams.rulefile import load_rules
@@ -51,8 +52,8 @@ def decided() -> dict[str, list[Decision]]:
     clock.now_ms = float(engine.now_ms)
     model = Model(clock, "Hi{{#name}} {{name}}{{/name}}, how is your shop on {{product}}? Just reply.")
     composer = Composer(
-        author=Author(Store(clock), TENANTS), model=model, segments=Segments(model, clock),
-        budget_ms=50, publish_margin_ms=10, clock=clock,
+        author=Author(Store(clock), TENANTS), model=model, segments=Segments(model, Prompter(), clock),
+        prompter=Prompter(), budget_ms=50, publish_margin_ms=10, clock=clock,
     )  # fmt: skip
     decisions = [msgspec.json.decode(one.value, type=Decision) for one in engine.published("decisions")]
     for record in engine.published("crossings"):
