@@ -10,7 +10,7 @@ from schemas.errors import InputError
 from schemas.examples import Examples
 from schemas.topics import EXAMPLES
 from streams.consumer import Record
-from streams.following import publish_to, read_into
+from streams.following import publish_to, read_into, version_in
 
 _decoder = msgspec.json.Decoder(Examples)
 
@@ -65,7 +65,7 @@ class Shelf:
         after = {tenant: dict(many) for tenant, many in self._versions.items()}
         for record in records:
             try:
-                one = _version(record)
+                one = version_in(record, EXAMPLES, _decoder, lambda one: one.key)
             except InputError as error:
                 logger.error("%s; it is passed over, and the other versions hold", error)
                 continue
@@ -93,21 +93,3 @@ def publish_examples(bootstrap_servers: str, examples: Examples) -> None:
         InputError: it has no such topic.
     """
     publish_to(bootstrap_servers, EXAMPLES, {examples.key: encode(examples)})
-
-
-def _version(record: Record) -> Examples:
-    """The version that a record holds.
-
-    Raises:
-        InputError: it holds none.
-    """
-    where = f"topic {EXAMPLES.name}, offset {record.offset}, key {record.key!r}:"
-    if record.value is None:
-        raise InputError(f"{where} a version cannot be deleted: records name it")
-    try:
-        examples = _decoder.decode(record.value)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{where} no version of the examples: {error}") from error
-    if record.key != examples.key.encode():
-        raise InputError(f"{where} not the key of {examples.key}, so it would not be kept")
-    return examples

@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, Protocol, TypeVar
 
+import msgspec
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from schemas.errors import HoldfastError, UnavailableError
+from schemas.errors import HoldfastError, InputError, UnavailableError
 from schemas.topics import Topic
 from streams.consumer import Reader, Record, reading
 
@@ -51,6 +52,7 @@ class Copy(Protocol):
 
 
 Made = TypeVar("Made", bound=Copy)
+Version = TypeVar("Version")
 
 
 class Followed(Generic[Made]):
@@ -140,6 +142,26 @@ def read_into(bootstrap_servers: str, topic: Topic, copy: Made) -> Made:
     with reading(bootstrap_servers, topic) as reader:
         copy.take(reader.present())
     return copy
+
+
+def version_in(
+    record: Record, topic: Topic, decoder: msgspec.json.Decoder[Version], key_of: Callable[[Version], str]
+) -> Version:
+    """The version that a record of `topic` holds, whose key is to be that of `key_of`.
+
+    Raises:
+        InputError: it holds none.
+    """
+    where = f"topic {topic.name}, offset {record.offset}, key {record.key!r}:"
+    if record.value is None:
+        raise InputError(f"{where} a version cannot be deleted: records name it")
+    try:
+        version = decoder.decode(record.value)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{where} no version of the {topic.name}: {error}") from error
+    if record.key != key_of(version).encode():
+        raise InputError(f"{where} not the key of {key_of(version)}, so it would not be kept")
+    return version
 
 
 def publish_to(bootstrap_servers: str, topic: Topic, records: Mapping[str, bytes]) -> None:

@@ -19,7 +19,7 @@ from schemas.errors import InputError
 from schemas.policy import RuleBook, Rules
 from schemas.topics import RULES
 from streams.consumer import Record
-from streams.following import Followed, publish_to, read_into
+from streams.following import Followed, publish_to, read_into, version_in
 
 LEAD_MS = 5_000
 """How far ahead of its sending a version begins to hold, unless somebody says when.
@@ -64,7 +64,7 @@ class Copy:
         before = dict(self._versions)
         for record in records:
             try:
-                rules = _version(record)
+                rules = version_in(record, RULES, _decoder, lambda one: one.version)
             except InputError as error:
                 logger.error("%s; it is passed over, and the other versions hold", error)
                 continue
@@ -123,21 +123,3 @@ def publish_rules(bootstrap_servers: str, rules: Iterable[Rules]) -> None:
         InputError: it has no such topic.
     """
     publish_to(bootstrap_servers, RULES, {one.version: encode(one) for one in rules})
-
-
-def _version(record: Record) -> Rules:
-    """The version that a record holds.
-
-    Raises:
-        InputError: it holds none.
-    """
-    where = f"topic {RULES.name}, offset {record.offset}, key {record.key!r}:"
-    if record.value is None:
-        raise InputError(f"{where} a version cannot be deleted: decisions were made under it")
-    try:
-        rules = _decoder.decode(record.value)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{where} no version of the rules: {error}") from error
-    if record.key != rules.version.encode():
-        raise InputError(f"{where} not the key of version {rules.version}, so it would not be kept")
-    return rules

@@ -30,7 +30,7 @@ class Seen:
         self.watermark_ms = -1
 
 
-class Life(StatefulLogic):  # type: ignore[misc]  # its types are not looked at here
+class Life(StatefulLogic):  # type: ignore[misc]  # only .venv-peers has it: no types
     """One user; `kept` is what was saved before a restart."""
 
     def __init__(self, seen: Seen, bound_ms: int, kept: Kept | None) -> None:

@@ -31,7 +31,7 @@ _USERS = "*"
 Keyed = tuple[bytes | None, bytes | None]
 
 
-class OutValue(Serializer):  # type: ignore[misc]  # its types are not looked at here
+class OutValue(Serializer):  # type: ignore[misc]  # only .venv-peers has it: no types
     """The bytes of what is published."""
 
     def __call__(self, value: Out, ctx: Any) -> bytes:

@@ -198,7 +198,7 @@ class OnStack:
         while len(feedback := read_feedback(servers)) < expected:
             if time.monotonic() > end_s:
                 raise UnavailableError(f"{expected - len(feedback)} outcomes are not joined yet")
-            time.sleep(1)
+            time.sleep(_HEARD_S)  # the agent tells nobody how far it is, and a look reads a topic whole
         return read_decisions(servers), feedback
 
     def close(self) -> None:

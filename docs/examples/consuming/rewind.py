@@ -31,6 +31,6 @@ while True:
     except CommitFailedError:
         if time.monotonic() > end_s:
             sys.exit(f"{group} has a member that runs: stop it first")
-        time.sleep(2)
+        time.sleep(2)  # the broker tells nobody when it has given a member up
 consumer.close(autocommit=False)
 print(f"{group} has {sum(ends.values()) - sum(offsets.values())} records of {topic} before it")
