@@ -1,5 +1,6 @@
 """What the models said is had from them again, word for word, or is said not to be checked."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,20 +16,25 @@ from inference.risk import Effect as RiskEffect
 from inference.tritonserver import MODEL, MODEL_REPOSITORY
 from operators.policy import rule
 from operators.signals import NAMES
-from schemas.decision import Script, Standing, decision_id
-from schemas.errors import UnavailableError
+from schemas.decision import Decision, Script, Standing, decision_id
+from schemas.errors import DeadlineExceeded, UnavailableError
 from schemas.events import Support
 from schemas.risk import Assessment, Effect, Risk, Sentiment
 from schemas.vocabulary import Cause, Locale, Rung, Tier, Trigger
+from streams.agents.author import Author
+from streams.agents.composer import Composer
+from streams.agents.prompter import Prompter
+from streams.agents.segments import Segments
 from streams.checks import Verdict
 from streams.commands.explain import Repositories
 from streams.story import Story
 from tests import records
-from tests.streams.agents.fakes import NOW, Model
+from tests.streams.agents.fakes import NOW, Clock, Model, Store
 from tests.streams.test_story import (
     ANN,
     RULES,
     SCRIPT,
+    TENANTS,
     UNTIL_MS,
     Here,
     again,
@@ -87,6 +93,54 @@ def test_the_small_model_writes_word_for_word_the_same_in_another_process() -> N
         assert verdicts(checks)["text of the model"] is Verdict.SAME
         texts.add(decision.script.text)
     assert len(texts) > 1
+
+
+def test_a_segment_s_script_is_written_again_word_for_word_for_each_user_who_got_it() -> None:
+    """It was written for the first of them, with that one's seed, which the others' records have as well."""
+    served, clock = Nano(MODEL_REPOSITORY / MODEL / "1"), Clock()
+
+    class Serving(Model):
+        async def generate(self, prompt: str, *args: Any, seed: int = 0) -> Generation:
+            made = await super().generate(prompt, *args, seed=seed)
+            pieces = served.generate(prompt, Sampling.of(sampling(seed)), lambda: False)
+            return msgspec.structs.replace(made, text="".join(pieces).strip(), model_version="1")
+
+    writer = Serving(clock)
+    writer.version = "1"
+    segments = Segments(writer, Prompter(), clock)
+    composer = Composer(
+        author=Author(Store(clock), TENANTS),
+        model=Model(clock, DeadlineExceeded("late")),
+        segments=segments,
+        prompter=Prompter(),
+        budget_ms=50,
+        publish_margin_ms=10,
+        clock=clock,
+    )
+    crossing = first_crossing()
+
+    async def sent_to(user_id: str) -> Decision:
+        clock.now_ms = crossing.detected_ms
+        return await composer.compose(msgspec.structs.replace(crossing, user_id=user_id, id=f"of-{user_id}"))
+
+    async def lived() -> list[Decision]:
+        writing = asyncio.create_task(segments.write_for_ever())
+        await sent_to("u0")
+        await asyncio.sleep(0.1)
+        decisions = [await sent_to(user_id) for user_id in ("u1", "u2")]
+        writing.cancel()
+        return decisions
+
+    for decision in asyncio.run(lived()):
+        assert decision.script is not None and decision.script.rung is Rung.SEGMENT
+        told = msgspec.structs.replace(
+            story(decision), account=msgspec.structs.replace(ANN, user_id=decision.user_id)
+        )
+        checks = again(told, models=Repositories(MODEL_REPOSITORY))
+        assert verdicts(checks)["text of the model"] is Verdict.SAME
+        changed = msgspec.structs.replace(decision.script, text=decision.script.text + "!")
+        told = msgspec.structs.replace(told, decision=msgspec.structs.replace(decision, script=changed))
+        assert "text of the model" in differing(again(told, models=Repositories(MODEL_REPOSITORY)))
 
 
 ANGRY = Sentiment(negative=0.75, neutral=0.25, positive=0.0, model_version="1")
