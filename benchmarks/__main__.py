@@ -16,6 +16,7 @@ from benchmarks import (
     risk,
     rollback,
     scale,
+    tenants,
     uplift,
 )
 from benchmarks.peers.command import peers
@@ -51,6 +52,7 @@ app.command()(uplift.uplift)
 app.command()(mismatch.mismatch)
 app.command()(peers)
 app.command()(simulate)
+app.command()(tenants.tenants)
 app.command()(simulate_pool)
 app.command()(simulate_calibrate)
 

@@ -74,8 +74,8 @@ class Engine(Protocol):
 class InMemory:
     """The operators and the composer in this process; people's templates are all that is written."""
 
-    def __init__(self) -> None:
-        self._tenants = Tenants({TENANT: PROFILE})
+    def __init__(self, tenants: Tenants | None = None) -> None:
+        self._tenants = tenants or Tenants({TENANT: PROFILE})
         self._memory = Memory(self._tenants, now_ms=1)
         self._sequences = _Sequences()
         self._composer = Composer(
@@ -147,9 +147,9 @@ class OnStack:
     otherwise.
     """
 
-    def __init__(self, settings: Settings, reader: Reader) -> None:
+    def __init__(self, settings: Settings, reader: Reader, tenants: Tenants | None = None) -> None:
         self._settings, self._reader = settings, reader
-        self._expected = InMemory()
+        self._expected = InMemory(tenants)
         self._seen: set[str] = set()
         self.differing = 0
         self._producer = KafkaProducer(bootstrap_servers=settings.bootstrap_servers.split(","), acks="all")
