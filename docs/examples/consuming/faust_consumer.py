@@ -5,6 +5,7 @@ python faust_consumer.py worker --without-web -l warn
 
 import json
 import os
+import sys
 
 import faust
 
@@ -17,7 +18,6 @@ app = faust.App(
     topic_replication_factor=1,
     consumer_auto_offset_reset="earliest",
     web_enabled=False,
-    worker_redirect_stdouts=False,  # else Faust logs what is printed
 )
 interventions = app.topic(
     "interventions", key_type=bytes, key_serializer="raw", value_type=bytes, value_serializer="raw"
@@ -32,7 +32,8 @@ async def mail(stream: faust.StreamT) -> None:
         decision = json.loads(value)
         if not seen[decision["id"]]:
             seen[decision["id"]] = True
-            print(decision["user_id"], decision["to_tier"], decision["script"]["text"], flush=True)
+            words = decision["user_id"], decision["to_tier"], decision["script"]["text"]
+            print(*words, file=sys.__stdout__, flush=True)  # Faust logs what goes to sys.stdout
 
 
 if __name__ == "__main__":
