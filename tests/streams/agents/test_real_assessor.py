@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 import pytest
+import redis
 from kafka import KafkaProducer
 
 from schemas.codec import encode
@@ -27,7 +28,6 @@ PORTS = {
     "controller_port": 19393,
     "redis_port": 19379,
     "flink_port": 19381,
-    "sequences_port": 19382,
     "triton_grpc_port": 9,
 }
 PARTS = ("broker", "redis", "flink", "sequences", "assessor", "composer", "ticker")
@@ -97,7 +97,7 @@ def test_a_message_and_a_burst_of_errors_of_users_who_faded_are_decided_on(setti
             producer.send(topic.name, key=TICK_KEY, value=tick, partition=partition)
     producer.flush()
     Rest(settings.flink_port).wait_watermark(now_ms, _WAIT_S)
-    Rest(settings.sequences_port).wait_checkpoint_after(now_ms, _WAIT_S)  # what it covers is in Redis
+    wait_for_redis(settings.redis_url, {"faded": 84, "failing": 84, "steady": 120})
 
     now_ms = int(time.time() * 1000)
     with (
@@ -132,6 +132,15 @@ def test_a_message_and_a_burst_of_errors_of_users_who_faded_are_decided_on(setti
         assert list(decision.timing.steps)[:2] == ["assess", "queue"]
     sentiment = assessed["faded", "s-faded"].assessment.sentiment
     assert sentiment is not None and sentiment.negative > sentiment.positive
+
+
+def wait_for_redis(url: str, counts: dict[str, int]) -> None:
+    """Wait until Redis has so many events of each user."""
+    until_s = time.monotonic() + _WAIT_S
+    with redis.Redis.from_url(url) as client:
+        while (found := {user: client.llen(f"events:acme/{user}") for user in counts}) != counts:
+            assert time.monotonic() < until_s, f"Redis has {found}"
+            time.sleep(0.5)
 
 
 def decoded(reader: Reader, kind: type[Kind]) -> Iterator[Kind]:
