@@ -1,7 +1,6 @@
 """One Flink job in one process: PyFlink on Flink's local cluster, with checkpoints kept on disk.
 
-Both jobs start the same way: `start` gives the environments, `run` submits and keeps the job until
-the process is told to stop.
+`start` gives the environments, `run` submits and keeps the job until the process is told to stop.
 """
 
 import json

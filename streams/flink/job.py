@@ -1,8 +1,9 @@
 """The main job: events in, crossings, requests for drafts and decisions out. `python -m streams.flink.job`.
 
 Kafka, events and the agents' answers ─ watermark of each partition, in the JVM
-  └─ of the plain events the first of each user and pane, and all other records, in the JVM
-       └─ one keyed operator a user, Python in a thread of the JVM ─ decisions, crossings, events.rejected
+  └─ the sieve, Python in batches: the first good event of each user and pane, what is rare or bad, and packs
+       └─ one keyed operator a user, Python in a thread of the JVM ─ decisions, crossings, events.rejected,
+          and the packs of all good events as they are, onto sequences
 """
 
 import sys
