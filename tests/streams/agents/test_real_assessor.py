@@ -90,14 +90,15 @@ def test_a_message_and_a_burst_of_errors_of_users_who_faded_are_decided_on(setti
             producer.send(TOPIC_OF_KIND[kind(event)].name, key=event.key.encode(), value=encode(event))
         producer.flush()
 
-    send(*habit("faded", now_ms, 12), *habit("failing", now_ms, 12), *habit("steady", now_ms, 0))
+    past = [habit("faded", now_ms, 12), habit("failing", now_ms, 12), habit("steady", now_ms, 0)]
+    send(*(event for habits in past for event in habits))
     tick = encode(Tick(ts=now_ms + settings.watermark_bound_ms + 1, replay=Replay(until=now_ms)))
     for topic in EVENT_TOPICS:
         for partition in range(PARTITIONS):
             producer.send(topic.name, key=TICK_KEY, value=tick, partition=partition)
     producer.flush()
     Rest(settings.flink_port).wait_watermark(now_ms, _WAIT_S)
-    wait_for_redis(settings.redis_url, {"faded": 84, "failing": 84, "steady": 120})
+    wait_for_redis(settings.redis_url, (habits[-1] for habits in past))
 
     now_ms = int(time.time() * 1000)
     with (
@@ -134,13 +135,14 @@ def test_a_message_and_a_burst_of_errors_of_users_who_faded_are_decided_on(setti
     assert sentiment is not None and sentiment.negative > sentiment.positive
 
 
-def wait_for_redis(url: str, counts: dict[str, int]) -> None:
-    """Wait until Redis has so many events of each user."""
+def wait_for_redis(url: str, events: Iterable[Event]) -> None:
+    """Wait until each of the events is the last of its user in Redis."""
     until_s = time.monotonic() + _WAIT_S
     with redis.Redis.from_url(url) as client:
-        while (found := {user: client.llen(f"events:acme/{user}") for user in counts}) != counts:
-            assert time.monotonic() < until_s, f"Redis has {found}"
-            time.sleep(0.5)
+        for event in events:
+            while event.event_id.encode() not in (client.lindex(f"events:{event.key}", -1) or b""):
+                assert time.monotonic() < until_s, f"{event} is not in Redis"
+                time.sleep(0.5)
 
 
 def decoded(reader: Reader, kind: type[Kind]) -> Iterator[Kind]:
