@@ -14,6 +14,7 @@ from benchmarks import (
     policy,
     prefill,
     risk,
+    risk_latency,
     rollback,
     scale,
     tenants,
@@ -44,6 +45,7 @@ app.command()(capacity.capacity)
 app.command()(scale.scale)
 app.command()(gpu.gpu)
 app.command()(risk.risk)
+app.command()(risk_latency.risk_latency)
 app.command()(rollback.rollback)
 app.command()(policy.policy)
 app.command()(brief.brief)

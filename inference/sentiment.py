@@ -9,11 +9,17 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from inference.labelled import CLASSES
-from inference.ngrams import Ngrams, normal
+from inference.ngrams import Ngrams, is_chinese, normal
 from schemas.errors import UnavailableError
 
 MODEL = "sentiment"
 NETWORK, TOKENIZER, NGRAMS = "model.onnx", "tokenizer.json", "ngrams.npz"
+MOST_CHARACTERS, MOST_PIECES = 1_000, 64
+"""Of a longer message the rest is not read, and by the network not more than so many pieces: it would take
+longer than a message may.
+"""
+_CHARACTERS_A_PIECE = {True: 3, False: 6}
+"""In Chinese, and else. No more than so many are cut into pieces, before those too many are left out."""
 
 
 class Network:
@@ -27,6 +33,8 @@ class Network:
             str(folder / NETWORK), options, providers=["CPUExecutionProvider"]
         )
         self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        own = self._tokenizer.truncation
+        self._tokenizer.enable_truncation(min(MOST_PIECES, own["max_length"] if own else MOST_PIECES))
 
     def logits(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Log-odds of the classes for normal texts, shape [n, 3].
@@ -35,7 +43,8 @@ class Network:
         """
         rows = []
         for text in texts:
-            ids = np.array([self._tokenizer.encode(text).ids], dtype=np.int64)
+            most = MOST_PIECES * _CHARACTERS_A_PIECE[is_chinese(text)]
+            ids = np.array([self._tokenizer.encode(text[:most]).ids], dtype=np.int64)
             rows.append(self._session.run(None, {"input_ids": ids})[0][0].astype(np.float64))
         return np.stack(rows)
 
@@ -74,7 +83,7 @@ class Sentiment:
         """Probabilities of negative, neutral and positive, shape [n, 3]; rows sum to 1."""
         if not texts:
             return np.empty((0, len(CLASSES)))
-        read = [normal(text) for text in texts]
+        read = [normal(text[:MOST_CHARACTERS]) for text in texts]
         parts = [log_softmax(part.logits(read)) for part in (self._network, self._ngrams) if part is not None]
         found = parts[0]
         if self._ngrams is not None and len(parts) > 1:

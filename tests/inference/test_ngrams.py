@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inference.ngrams import Ngrams, checksum, normal, pieces
+from inference.ngrams import Ngrams, checksum, checksums, normal, pieces
 
 
 @pytest.fixture
@@ -64,3 +64,10 @@ def test_segmented_text_reads_as_it_was_written() -> None:
 def test_english_is_read_by_words_and_parts_of_them() -> None:
     found = list(pieces("Not good"))
     assert {"=not", "=good", "=not good", "- g", "-goo", "-ood "} <= set(found)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "不", "不好", "Not good!", "ＯＫ 好 fine 🙂", "İstanbul 好", "naïve Grüße", "很好。" * 9]
+)
+def test_names_are_those_of_the_pieces_in_their_order(text: str) -> None:
+    assert list(checksums(text)) == [checksum(piece) for piece in pieces(text)]

@@ -7,7 +7,7 @@ import pytest
 
 from inference.labelled import CLASSES
 from inference.registry import promoted
-from inference.sentiment import MODEL, NGRAMS, Sentiment, among, blended, log_softmax
+from inference.sentiment import MODEL, MOST_CHARACTERS, NGRAMS, Sentiment, among, blended, log_softmax
 from schemas.errors import UnavailableError
 
 SHIPPED = Sentiment.load(promoted(MODEL))
@@ -59,6 +59,12 @@ def test_a_message_is_read_alike_alone_and_among_others() -> None:
     texts = ["还可以吧", "thanks", "差评！" * 50]
     alone = np.concatenate([SHIPPED.of([text]) for text in texts])
     assert SHIPPED.of(texts).tolist() == alone.tolist()
+
+
+@pytest.mark.parametrize("text", ["差评！很失望。", "This is not what I ordered. "])
+def test_of_a_long_message_the_beginning_is_read(text: str) -> None:
+    long = text * MOST_CHARACTERS
+    assert SHIPPED.of([long]).tolist() == SHIPPED.of([long[:MOST_CHARACTERS]]).tolist()
 
 
 def test_no_messages_are_no_rows() -> None:

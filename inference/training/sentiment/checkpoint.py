@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoTokenizer, BertForSequenceClassification, BertModel
 
 from inference.labelled import CLASSES, class_of
-from inference.training.sentiment.vocabulary import MAX_TOKENS
+from inference.sentiment import MOST_PIECES
 from schemas.errors import InputError
 
 _IMPOSSIBLE = -1e4
@@ -40,7 +40,7 @@ def tokenizer_of(folder: Path) -> Tokenizer:
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"{folder}: no tokenizer: {str(error).splitlines()[0]}") from error
     tokenizer.no_padding()
-    tokenizer.enable_truncation(min(MAX_TOKENS, _config(folder).max_position_embeddings))
+    tokenizer.enable_truncation(min(MOST_PIECES, _config(folder).max_position_embeddings))
     return tokenizer
 
 

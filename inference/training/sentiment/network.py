@@ -4,7 +4,7 @@ import torch
 from transformers import BertConfig, BertModel
 
 from inference.labelled import CLASSES
-from inference.training.sentiment.vocabulary import MAX_TOKENS
+from inference.sentiment import MOST_PIECES
 
 _BELOW_ALL = -1e4
 
@@ -17,7 +17,7 @@ def config(vocabulary: int) -> BertConfig:
         num_hidden_layers=2,
         num_attention_heads=4,
         intermediate_size=512,
-        max_position_embeddings=MAX_TOKENS,
+        max_position_embeddings=MOST_PIECES,
         attn_implementation="sdpa",
     )
 

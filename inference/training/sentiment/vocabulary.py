@@ -4,11 +4,10 @@ from collections.abc import Iterable
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
+from inference.sentiment import MOST_PIECES
 from schemas.errors import InputError
 
 SIZE = 12_000
-MAX_TOKENS = 160
-"""Of a text that is longer, the rest is not read."""
 PAD, UNKNOWN, START, END, MASK = SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _LONGEST = 24
 
@@ -55,5 +54,5 @@ def train(texts: Iterable[str]) -> Tokenizer:
         single=f"{START} $A {END}",
         special_tokens=[(piece, piece_id(tokenizer, piece)) for piece in (START, END)],
     )
-    tokenizer.enable_truncation(MAX_TOKENS)
+    tokenizer.enable_truncation(MOST_PIECES)
     return tokenizer
