@@ -17,9 +17,9 @@ BUSY = 0.7
 REDIS_NODE_BYTES = 64 * 10**9
 GPU_DRAFTS_PER_S = 50
 """Of one H100, by arithmetic: see docs/scale.md."""
+PANE_KEPT_S = 2 * 3600
 REPLICAS = 3
-READERS = 1
-"""Events go to the main job, and packed to the writer of the sequences: each once."""
+READERS = 2
 RETENTION_DAYS = 31
 WINDOW_DAYS = 30
 
@@ -46,6 +46,7 @@ class Costs(Struct, frozen=True, kw_only=True):
     broker_cpu_s: float
     broker_event_bytes: float
     user_heap_bytes: float
+    pane_heap_bytes: float
     user_disk_bytes: float
     """In RocksDB, with one pane."""
     user_checkpoint_bytes: float
@@ -58,6 +59,7 @@ def costs(filled: Mapping[Store, Filled]) -> Costs:
     heap, disk, sequences = filled[Store.HASHMAP], filled[Store.ROCKSDB], filled[Store.REDIS]
     users, last = heap.users, heap.stages[-1]
     redis_event_bytes = sequences.added("redis_bytes", 3)
+    pane_heap_bytes = heap.added("heap_bytes", 2)
     return Costs(
         plain_event_cpu_s=last.cpu_s["flink"] / users,
         first_event_cpu_s=heap.stages[2].cpu_s["flink"] / users,
@@ -65,7 +67,8 @@ def costs(filled: Mapping[Store, Filled]) -> Costs:
         redis_cpu_s=sequences.stages[-1].cpu_s["redis"] / sequences.users,
         broker_cpu_s=last.cpu_s["broker"] / users,
         broker_event_bytes=last.broker_bytes / users / (len(heap.stages) - 1),
-        user_heap_bytes=heap.added("heap_bytes", 1),
+        user_heap_bytes=heap.added("heap_bytes", 1) - pane_heap_bytes,
+        pane_heap_bytes=pane_heap_bytes,
         user_disk_bytes=disk.checked.working_bytes / disk.users,
         user_checkpoint_bytes=heap.checked.checkpoint_bytes / users,
         redis_user_bytes=sequences.added("redis_bytes", 1) - redis_event_bytes,
@@ -83,7 +86,7 @@ class Need(Struct, frozen=True, kw_only=True):
     sequence_cores: int
     broker_cores: int
     broker_bytes_per_s: float
-    """In from producers and the sieve, out to the job and the writer, and between replicas."""
+    """In from producers, out to both jobs, and between replicas."""
     broker_disk_bytes: float
     heap_bytes: float
     rocksdb_bytes: float
@@ -100,6 +103,7 @@ def need(users: int, costs: Costs, habits: Habits | None = None) -> Need:
     events_per_s = users * habits.events_a_day / DAY_S * habits.peak
     first_per_s = users * habits.active_hours_a_day / DAY_S * habits.peak
     drafts_per_s = users * habits.crossings_a_day / DAY_S * habits.peak
+    panes = first_per_s * PANE_KEPT_S
     job_cpu = (events_per_s - first_per_s) * costs.plain_event_cpu_s + first_per_s * costs.first_event_cpu_s
     redis_bytes = users * (
         costs.redis_user_bytes + habits.events_a_day * WINDOW_DAYS * costs.redis_event_bytes
@@ -113,7 +117,7 @@ def need(users: int, costs: Costs, habits: Habits | None = None) -> Need:
         broker_cores=_whole(events_per_s * costs.broker_cpu_s),
         broker_bytes_per_s=bytes_per_s * (1 + READERS + REPLICAS - 1),
         broker_disk_bytes=bytes_per_s / habits.peak * DAY_S * RETENTION_DAYS * REPLICAS,
-        heap_bytes=users * costs.user_heap_bytes,
+        heap_bytes=users * costs.user_heap_bytes + panes * costs.pane_heap_bytes,
         rocksdb_bytes=users * costs.user_disk_bytes,
         checkpoint_bytes=users * costs.user_checkpoint_bytes,
         redis_bytes=redis_bytes,

@@ -10,7 +10,6 @@ from schemas.events import Account, Login, Support, Tick, Usage
 from schemas.examples import Examples
 from schemas.feedback import Feedback
 from schemas.outcome import UserOutcome
-from schemas.pack import Pack
 from schemas.policy import Rules
 from schemas.risk import Burst, Risk
 
@@ -31,9 +30,7 @@ class Topic(Struct, frozen=True, kw_only=True):
 
     name: str
     types: tuple[Any, ...]
-    key: Literal["tenant/user_id", "tenant/outcome_id", "tenant/version", "version", "source"] = (
-        "tenant/user_id"
-    )
+    key: Literal["tenant/user_id", "tenant/outcome_id", "tenant/version", "version"] = "tenant/user_id"
     partitions: int = PARTITIONS
     retention_ms: int
     max_bytes: int = MAX_RECORD_BYTES
@@ -48,8 +45,6 @@ ACCOUNT = Topic(name="events.account", types=(Account, Tick), retention_ms=-1, c
 REJECTED = Topic(
     name="events.rejected", types=(DeadLetter,), retention_ms=90 * DAY_MS, max_bytes=2 * MAX_RECORD_BYTES
 )
-SEQUENCES = Topic(name="sequences", types=(Pack,), key="source", retention_ms=31 * DAY_MS)
-"""All accepted events once more, packed: what Redis holds can be written anew from them."""
 BURSTS = Topic(name="bursts", types=(Burst,), retention_ms=DAY_MS)
 RISKS = Topic(name="risks", types=(Risk,), retention_ms=90 * DAY_MS)
 CROSSINGS = Topic(name="crossings", types=(Crossing,), retention_ms=7 * DAY_MS)
@@ -73,7 +68,6 @@ EVENT_TOPICS = (LOGIN, USAGE, SUPPORT, ACCOUNT)
 TOPICS = (
     *EVENT_TOPICS,
     REJECTED,
-    SEQUENCES,
     BURSTS,
     RISKS,
     CROSSINGS,

@@ -19,9 +19,8 @@ from schemas.deadletter import DeadLetter
 from schemas.decision import Decision, Ruling, Standing
 from schemas.errors import InputError, UnavailableError
 from schemas.events import Event, Replay, Tick
-from schemas.topics import DECISIONS, EVENT_TOPICS, REJECTED, SEQUENCES, Topic
+from schemas.topics import DECISIONS, EVENT_TOPICS, REJECTED
 from schemas.vocabulary import Cause, HeldBy, Rung
-from streams.agents import SEQUENCES_GROUP
 from streams.batch import Batch, ExpectedDecision
 from streams.consumer import reading
 from streams.producer import send
@@ -99,17 +98,10 @@ def require_empty(bootstrap_servers: str) -> None:
                 )
 
 
-READERS: tuple[tuple[str, tuple[Topic, ...]], ...] = (
-    ("holdfast-decisions", EVENT_TOPICS),
-    (SEQUENCES_GROUP, (SEQUENCES,)),
-)
-"""The consumer groups that are waited for, and what they read."""
+def settle(settings: Settings, groups: Iterable[str], until_ms: int, on_wait: Callable[[str], None]) -> None:
+    """Wait until the jobs of the consumer `groups` have read everything, and all that follows is written.
 
-
-def settle(settings: Settings, until_ms: int, on_wait: Callable[[str], None]) -> None:
-    """Wait until the main job and the writer of sequences have read everything, and what follows is written.
-
-    The job's offsets are committed with its checkpoints. Once the end is committed, one more tick is sent:
+    A job's offsets are committed with its checkpoints. Once the end is committed, one more tick is sent:
     the checkpoint that covers it has everything that event time set off, flushed to the topics.
 
     Raises:
@@ -117,26 +109,23 @@ def settle(settings: Settings, until_ms: int, on_wait: Callable[[str], None]) ->
     """
     replay = Replay(until=until_ms)
     tick = Outgoing(0, None, None, encode(Tick(ts=until_ms + settings.watermark_bound_ms, replay=replay)))
-    for group, topics in READERS:
-        _await_committed(settings.bootstrap_servers, group, topics, on_wait)
+    _await_committed(settings.bootstrap_servers, groups, on_wait)
     asyncio.run(send(settings.bootstrap_servers, [tick]))
-    for group, topics in READERS:
-        _await_committed(settings.bootstrap_servers, group, topics, on_wait)
+    _await_committed(settings.bootstrap_servers, groups, on_wait)
 
 
-def _await_committed(
-    servers: str, group: str, topics: Iterable[Topic], on_wait: Callable[[str], None]
-) -> None:
+def _await_committed(servers: str, groups: Iterable[str], on_wait: Callable[[str], None]) -> None:
     ends: dict[TopicPartition, int] = {}
-    for topic in topics:
+    for topic in EVENT_TOPICS:
         with reading(servers, topic) as reader:
             ends |= reader.ends()
     try:
         admin = KafkaAdminClient(bootstrap_servers=servers.split(","), bootstrap_timeout_ms=10_000)
         try:
-            while behind := _behind(admin, group, ends):
-                on_wait(f"{group}: {behind:,} records until it has them all for good")
-                time.sleep(_POLL_S)
+            for group in groups:
+                while behind := _behind(admin, group, ends):
+                    on_wait(f"{group}: {behind:,} records until its next checkpoint has them all")
+                    time.sleep(_POLL_S)
         finally:
             admin.close()
     except (KafkaError, OSError) as error:

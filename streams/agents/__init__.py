@@ -1,4 +1,4 @@
-"""What waits for others: agents that ask Redis and models, the writer of the sequences, and the ticker."""
+"""What waits for others: assessor, composer and drafter, which ask Redis and models, and the ticker."""
 
 ASSESSOR_GROUP = "holdfast-assessor"
 """The consumer group that shares the occasions at which users are assessed."""
@@ -6,7 +6,5 @@ COMPOSER_GROUP = "holdfast-composer"
 """The consumer group that shares the crossings."""
 DRAFTER_GROUP = "holdfast-drafter"
 """The consumer group that shares the requests for drafts."""
-SEQUENCES_GROUP = "holdfast-sequences"
-"""The consumer group that writes the sequences."""
 OUTCOMES_GROUP = "holdfast-outcomes"
 """The consumer group that joins outcomes to decisions."""

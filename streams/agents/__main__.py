@@ -1,4 +1,4 @@
-"""Runs an agent: `python -m streams.agents assessor|composer|drafter|outcomes|sequences`.
+"""Runs an agent: `python -m streams.agents assessor|composer|drafter|outcomes`.
 
 Its exit status is 1 without a broker.
 """
@@ -30,17 +30,9 @@ from schemas.topics import (
     EXAMPLES,
     OUTCOMES,
     RISKS,
-    SEQUENCES,
     SUPPORT,
 )
-from streams.agents import (
-    ASSESSOR_GROUP,
-    COMPOSER_GROUP,
-    DRAFTER_GROUP,
-    OUTCOMES_GROUP,
-    SEQUENCES_GROUP,
-    latest,
-)
+from streams.agents import ASSESSOR_GROUP, COMPOSER_GROUP, DRAFTER_GROUP, OUTCOMES_GROUP, latest
 from streams.agents.agent import Agent, Received, serve
 from streams.agents.assessor import Assessor
 from streams.agents.author import Author
@@ -50,13 +42,12 @@ from streams.agents.outcomes import Joiner
 from streams.agents.prompter import Prompter
 from streams.agents.scorer import Models
 from streams.agents.segments import Segments
-from streams.agents.sequences import written
 from streams.examples import Shelf
 from streams.flow import Out, publish
 from streams.following import Followed
 from streams.joined import RedisJoins
 from streams.settings import Settings, load_settings
-from streams.store import SequenceWriter, UserStore
+from streams.store import UserStore
 from streams.tenants import load_tenants
 from streams.topics import ensure_topics
 
@@ -139,19 +130,11 @@ async def joining(settings: Settings, users: UserStore, opened: AsyncExitStack) 
     return [Agent(settings, topics, OUTCOMES_GROUP, work, at_once=1, offsets=store).run()]
 
 
-async def writing(settings: Settings, users: UserStore, opened: AsyncExitStack) -> Parts:
-    """The parts of the process that writes the sequences."""
-    writer = SequenceWriter(settings.redis_url)
-    opened.callback(writer.close)
-    return [Agent(settings, (SEQUENCES,), SEQUENCES_GROUP, partial(written, writer), at_once=1).run()]
-
-
 ROLES: dict[str, Callable[[Settings, UserStore, AsyncExitStack], Coroutine[Any, Any, Parts]]] = {
     "assessor": assessing,
     "composer": composing,
     "drafter": drafting,
     "outcomes": joining,
-    "sequences": writing,
 }
 
 

@@ -1,4 +1,4 @@
-"""Triton, and the processes of our own code: the Flink job and the agents."""
+"""Triton, and the processes of our own code: two Flink jobs and the agents."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 from inference.tritonserver import command
 from schemas.errors import UnavailableError
-from streams.agents import ASSESSOR_GROUP, COMPOSER_GROUP, DRAFTER_GROUP, OUTCOMES_GROUP, SEQUENCES_GROUP
+from streams.agents import ASSESSOR_GROUP, COMPOSER_GROUP, DRAFTER_GROUP, OUTCOMES_GROUP
 from streams.embedded.component import Component, Launch
 from streams.flink.rest import Rest
 from streams.following import SILENT_S
@@ -49,9 +49,9 @@ def _module(name: str, settings: Settings) -> Launch:
     return Launch([sys.executable, "-m", *name.split()], env)
 
 
-def _job_runs(settings: Settings) -> str | None:
-    """None when the job runs, with all its tasks."""
-    body, problem = _get(f"http://127.0.0.1:{settings.flink_port}/jobs/overview")
+def _job_runs(port: str, settings: Settings) -> str | None:
+    """None when the one job behind the REST port runs, with all its tasks."""
+    body, problem = _get(f"http://127.0.0.1:{getattr(settings, port)}/jobs/overview")
     if problem is not None:
         return problem
     jobs = json.loads(body).get("jobs", ())
@@ -62,7 +62,7 @@ def _job_runs(settings: Settings) -> str | None:
 
 def _decides(settings: Settings) -> str | None:
     """None when the main job runs, and by rules that are those of the topic."""
-    problem = _job_runs(settings)
+    problem = _job_runs("flink_port", settings)
     if problem is not None:
         return problem
     try:
@@ -99,6 +99,21 @@ def _consumes(group: str, settings: Settings) -> str | None:
     return None if state == "Stable" else f"its consumer group is {state}"
 
 
+def _job(
+    name: str, module: str, port: str, needs: tuple[str, ...], check: Callable[[Settings], str | None]
+) -> Component:
+    return Component(
+        name=name,
+        launch=partial(_module, module),
+        check=check,
+        ports=(port,),
+        needs=needs,
+        healthy_within_s=180.0,
+        follows_settings=True,
+        niceness=_NICENESS.get(name, 0),
+    )
+
+
 def _agent(
     name: str, module: str, needs: tuple[str, ...], check: Callable[[Settings], str | None] = _lives
 ) -> Component:
@@ -120,17 +135,15 @@ TRITON = Component(
     ports=("triton_grpc_port", "triton_http_port", "triton_metrics_port"),
     address="triton_url",
 )
-FLINK = Component(
-    name="flink",
-    launch=partial(_module, "streams.flink.job"),
-    check=_decides,
-    ports=("flink_port",),
-    needs=("broker",),
-    healthy_within_s=180.0,
-    follows_settings=True,
-)
 OURS = (
-    FLINK,
+    _job("flink", "streams.flink.job", "flink_port", ("broker",), _decides),
+    _job(
+        "sequences",
+        "streams.flink.sequences",
+        "sequences_port",
+        ("broker", "redis"),
+        partial(_job_runs, "sequences_port"),
+    ),
     _agent("assessor", "streams.agents assessor", ("broker", "redis"), partial(_consumes, ASSESSOR_GROUP)),
     _agent(
         "composer",
@@ -141,7 +154,6 @@ OURS = (
     _agent(
         "drafter", "streams.agents drafter", ("broker", "redis", "triton"), partial(_consumes, DRAFTER_GROUP)
     ),
-    _agent("sequences", "streams.agents sequences", ("broker", "redis"), partial(_consumes, SEQUENCES_GROUP)),
     _agent("outcomes", "streams.agents outcomes", ("broker", "redis"), partial(_consumes, OUTCOMES_GROUP)),
     _agent("ticker", "streams.agents.ticker", ("broker",)),
 )

@@ -1,9 +1,8 @@
 """The main job: events in, crossings, requests for drafts and decisions out. `python -m streams.flink.job`.
 
 Kafka, events and the agents' answers ─ watermark of each partition, in the JVM
-  └─ the sieve, Python in batches: the first good event of each user and pane, what is rare or bad, and packs
-       └─ one keyed operator a user, Python in a thread of the JVM ─ decisions, crossings, events.rejected,
-          and the packs of all good events as they are, onto sequences
+  └─ of the plain events the first of each user and pane, and all other records, in the JVM
+       └─ one keyed operator a user, Python in a thread of the JVM ─ decisions, crossings, events.rejected
 """
 
 import sys
@@ -13,7 +12,8 @@ from pyflink.common import Types
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.table import DataTypes, Schema, StreamTableEnvironment
 
-from schemas.codec import MAX_AHEAD_MS
+from operators.window import PANE_MS, PHASE_STEP_MS
+from schemas.codec import MAX_AHEAD_MS, MAX_BEHIND_MS
 from schemas.errors import HoldfastError
 from schemas.events import LAST_TS_MS
 from schemas.topics import (
@@ -25,22 +25,23 @@ from schemas.topics import (
     INTERVENTIONS,
     REJECTED,
     RISKS,
-    SEQUENCES,
     TICK_KEY,
     Topic,
 )
 from streams.flink.environment import Cluster, leave, run, start
 from streams.flink.keyed import OFFERS, OUTPUT, Lives
 from streams.flink.offers import Offers
+from streams.flink.plain import CLOCK, MARK, PLAIN, TICK, TS_GROUP
 from streams.flink.rest import KEYED_OPERATOR, OFFERS_OPERATOR
-from streams.flink.sift import register
 from streams.settings import Settings, load_settings
 from streams.tenants import load_tenants
 from streams.topics import ensure_topics
 
 NAME = "decisions"
+DEDUP_TTL = "2 h"
+"""Processing time. A record that comes again later goes to the operator again, and changes nothing."""
 ANSWER_TOPICS = (DRAFTS, RISKS)
-_OUT_TOPICS = (DECISIONS, INTERVENTIONS, CROSSINGS, DRAFT_REQUESTS, REJECTED, SEQUENCES)
+_OUT_TOPICS = (DECISIONS, INTERVENTIONS, CROSSINGS, DRAFT_REQUESTS, REJECTED)
 
 
 def cluster(settings: Settings) -> Cluster:
@@ -65,13 +66,13 @@ def build(
     lives: Lives,
     records: str | None = None,
 ) -> None:
-    """Adds the job to `env`; `records` is SQL for other records to the operator than `SIFTED`."""
+    """Adds the job to `env`; `records` is SQL for other records to the operator than `FIRST`."""
     tables.get_config().set("table.local-time-zone", "UTC")
-    register(tables)
+    tables.get_config().set("table.exec.state.ttl", DEDUP_TTL)
     for source in _sources(settings):
         tables.execute_sql(source)
     tables.execute_sql(_sink(settings))
-    rows = tables.to_data_stream(tables.sql_query(f"{records or SIFTED} UNION ALL {every('answers')}"))
+    rows = tables.to_data_stream(tables.sql_query(f"{records or FIRST} UNION ALL {every('answers')}"))
     published = (
         rows.key_by(lambda row: row[0], key_type=Types.STRING())
         .process(lives, output_type=OUTPUT)
@@ -144,6 +145,7 @@ def _source(
             `partition` INT NOT NULL METADATA VIRTUAL,
             `offset` BIGINT NOT NULL METADATA VIRTUAL,
             `appended` TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL,
+            `arrived` AS PROCTIME(),
             `time` AS {time},
             WATERMARK FOR `time` AS {watermark}
         ) WITH (
@@ -163,44 +165,64 @@ def _source(
         )"""
 
 
-_WHOLE = "(?:0|[1-9][0-9]{0,13})"
-_CLOCK = rf'^\{{[^{{}}]*?"ts": ?+({_WHOLE})[,}}]'
-"""The `ts` of an object's head, as group 1, whatever else is wrong with it."""
-_MARK = rf'"replay": ?+(\{{"until": ?+{_WHOLE}, ?+"compose": ?+(?:true|false)\}})'
-
 # What moves event time: the `ts` of a tick, unless it is too far ahead of the broker's clock and no replay
 # says so. NULL moves nothing. (Events need not: without ticks the partitions that nobody writes to would hold
 # event time back anyway. To look for the time in each took a sixth of what this job takes for an event.)
 _TEXT = "CAST(`value` AS STRING)"
-_TIME = f"TO_TIMESTAMP_LTZ(CAST(REGEXP_EXTRACT_ALL({_TEXT}, {_quoted(_CLOCK)}, 1)[1] AS BIGINT), 3)"
+_TIME = f"TO_TIMESTAMP_LTZ(CAST(REGEXP_EXTRACT_ALL({_TEXT}, {_quoted(CLOCK)}, 1)[1] AS BIGINT), 3)"
 _AT_THE_END = f"TO_TIMESTAMP_LTZ({LAST_TS_MS}, 3)"
 _TICK_KEY = f"X'{TICK_KEY.hex()}'"
 _EVENT_TIME = f"""CASE
                 WHEN `key` <> {_TICK_KEY} THEN CAST(NULL AS TIMESTAMP_LTZ(3))
                 WHEN {_TIME} <= `appended` + INTERVAL '{MAX_AHEAD_MS // 60_000}' MINUTE THEN {_TIME}
-                WHEN REGEXP({_TEXT}, {_quoted(_MARK)}) THEN {_TIME}
+                WHEN REGEXP({_TEXT}, {_quoted(MARK)}) THEN {_TIME}
             END"""
 _APPEND_MS = "EXTRACT(EPOCH FROM `appended`) * 1000 + EXTRACT(MILLISECOND FROM `appended`)"
 
-# A pack stands beside some record, which may itself be one that does not pass.
-SIFTED = f"""
-    SELECT
-        COALESCE(CAST(`key` AS STRING), '') AS `user`, `topic`, `partition`, `offset`, `append_ms`, `key`,
-        CASE WHEN `sifted`.`passes` THEN `value` END AS `value`,
-        `sifted`.`passes` AS `passes`, `sifted`.`source` AS `source`, `sifted`.`pack` AS `pack`
+# (REGEXP_EXTRACT compiles its pattern for every row, REGEXP_EXTRACT_ALL keeps it. The join is there since
+# the planner copies an expression to each place that uses its result.)
+_RECORDS = f"""
+    SELECT `records`.*, `found`.*
     FROM (
-        SELECT *, sift(`key`, `value`, `partition`, `append_ms`) AS `sifted`
-        FROM (SELECT *, {_APPEND_MS} AS `append_ms` FROM events)
+        SELECT
+            COALESCE(CAST(`key` AS STRING), '') AS `user`,
+            `topic`, `partition`, `offset`, `arrived`, `key`, `value`, {_APPEND_MS} AS `append_ms`
+        FROM events WHERE `key` <> {_TICK_KEY} OR NOT COALESCE(REGEXP({_TEXT}, {_quoted(TICK)}), FALSE)
+    ) AS `records`
+    CROSS JOIN UNNEST(ARRAY[ROW(
+        CAST(REGEXP_EXTRACT_ALL(`user` || ' ' || {_TEXT}, {_quoted(PLAIN)}, {TS_GROUP})[1] AS BIGINT),
+        CASE WHEN {_TEXT} LIKE '%}}}}' THEN REGEXP_EXTRACT_ALL({_TEXT}, {_quoted(MARK)}, 1)[1] END,
+        SUBSTRING(MD5(`user`), 1, 3)
+    )]) AS `found` (`ts`, `mark`, `hash`)"""
+
+
+def _hex_digit(at: int) -> str:
+    return f"LOCATE(SUBSTRING(`hash`, {at}, 1), '123456789abcdef')"
+
+
+_PHASE = f"{PHASE_STEP_MS} * (256 * {_hex_digit(1)} + 16 * {_hex_digit(2)} + {_hex_digit(3)})"
+# A pane more, since SQL rounds towards 0. A replay's mark is remembered with the user, so the first plain
+# event that carries it must pass as well.
+FIRST = f"""
+    SELECT `user`, `topic`, `partition`, `offset`, `append_ms`, `key`, `value` FROM (
+        SELECT *, ROW_NUMBER() OVER (PARTITION BY `user`, `once` ORDER BY `arrived`) AS `turn` FROM (
+            SELECT *, CASE
+                WHEN `mark` IS NOT NULL AND `ts` IS NOT NULL
+                    OR `ts` BETWEEN `append_ms` - {MAX_BEHIND_MS} AND `append_ms` + {MAX_AHEAD_MS}
+                THEN CAST((`ts` + {PANE_MS} - {_PHASE}) / {PANE_MS} AS STRING) || COALESCE(`mark`, '')
+                ELSE `topic` || '-' || CAST(`partition` AS STRING) || '-' || CAST(`offset` AS STRING)
+            END AS `once`
+            FROM ({_RECORDS})
+        )
     )
-    WHERE `sifted`.`passes` OR `sifted`.`pack` IS NOT NULL"""
+    WHERE `turn` = 1"""
 
 
 def every(table: str) -> str:
     """SQL for all records of a table, as the keyed operator takes them."""
     return f"""
     SELECT COALESCE(CAST(`key` AS STRING), '') AS `user`, `topic`, `partition`, `offset`,
-        {_APPEND_MS} AS `append_ms`, `key`, `value`,
-        TRUE AS `passes`, CAST(NULL AS BYTES) AS `source`, CAST(NULL AS BYTES) AS `pack`
+        {_APPEND_MS} AS `append_ms`, `key`, `value`
     FROM {table}"""
 
 

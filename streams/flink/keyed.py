@@ -16,7 +16,6 @@ from schemas.decision import DraftRequest
 from schemas.errors import RejectedEvent, UnavailableError
 from schemas.events import Tick
 from schemas.policy import RuleBook
-from schemas.topics import SEQUENCES
 from streams import flow
 from streams.flink.rest import RULES_HEARD_METRIC, RULES_VERSIONS_METRIC
 from streams.rules import Following, following
@@ -57,11 +56,9 @@ class _Told:
 
 
 class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
-    """Takes records as rows, gives rows to publish: (topic, key, value).
+    """Takes records as rows (user, topic, partition, offset, append_ms, key, value), gives rows to publish.
 
-    A row is (user, topic, partition, offset, append_ms, key, value, passes, source, pack). A record that is
-    accepted has its user's key. A pack, whose key is its source, is published as it is, whatever becomes of
-    the record beside it.
+    Those are (topic, key, value). A record that is accepted has its user's key.
 
     The rules are those of the topic on the broker `rules_from`; without one there are none. They are read at
     the first record: what was published before anything was sent is surely known then. A timer stands at the
@@ -99,11 +96,7 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
 
     def process_element(self, row: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         """An event or answer changes its user's state; what is rejected goes into the dead-letter topic."""
-        user, topic, partition, offset, append_ms, key, value, passes, source, pack = row
-        if pack is not None:
-            yield Row(SEQUENCES.name, source, pack)
-        if not passes:
-            return
+        user, topic, partition, offset, append_ms, key, value = row
         place = flow.Place(topic, partition, offset, append_ms)
         try:
             record = flow.admit(place, key, value)
