@@ -40,15 +40,11 @@ def accept(key: bytes | None, value: bytes | None, append_ms: int) -> Event | Ti
         RejectedEvent: it does not fit its schema, its key is not `tenant/user_id`, or its time is
             more than 5 min ahead of the append or 30 days behind it (not in a replay of history).
     """
-    event = parse(value)
-    if not isinstance(event, Tick):
-        if key is None:
-            raise RejectedEvent("key", "is null, expected tenant/user_id")
-        if key != event.key.encode():
-            shown = key[:200].decode(errors="backslashreplace")
-            raise RejectedEvent("key", f"is {shown!r}, but the event belongs to {event.key!r}")
-    if event.replay is None:
-        _check_time(event.ts, append_ms)
+    event = _decoded(_events, value)
+    if not isinstance(event, Tick) and key != event.key.encode():
+        raise _of_another(key, event.key)
+    if event.replay is None and not -MAX_BEHIND_MS <= event.ts - append_ms <= MAX_AHEAD_MS:
+        raise _untimely(event.ts - append_ms)
     return event
 
 
@@ -101,16 +97,19 @@ def _decoded(decoder: msgspec.json.Decoder[_Record], value: bytes | None) -> _Re
         raise RejectedEvent("record", f"is not JSON in UTF-8: {error}") from None
 
 
-def _check_time(ts: int, append_ms: int) -> None:
-    ahead_ms = ts - append_ms
-    if ahead_ms > MAX_AHEAD_MS:
-        raise RejectedEvent(
-            "ts", f"is {ahead_ms} ms ahead of the append time, at most {MAX_AHEAD_MS} allowed"
-        )
-    if -ahead_ms > MAX_BEHIND_MS:
-        raise RejectedEvent(
-            "ts", f"is {-ahead_ms} ms behind the append time, at most {MAX_BEHIND_MS} allowed"
-        )
+def _of_another(key: bytes | None, owner: str) -> RejectedEvent:
+    if key is None:
+        return RejectedEvent("key", "is null, expected tenant/user_id")
+    shown = key[:200].decode(errors="backslashreplace")
+    return RejectedEvent("key", f"is {shown!r}, but the event belongs to {owner!r}")
+
+
+def _untimely(ahead_ms: int) -> RejectedEvent:
+    if ahead_ms > 0:
+        reason = f"is {ahead_ms} ms ahead of the append time, at most {MAX_AHEAD_MS} allowed"
+    else:
+        reason = f"is {-ahead_ms} ms behind the append time, at most {MAX_BEHIND_MS} allowed"
+    return RejectedEvent("ts", reason)
 
 
 def _rejection(text: str) -> RejectedEvent:

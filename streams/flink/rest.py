@@ -19,7 +19,7 @@ OFFERS_OPERATOR = "offers"
 RULES_HEARD_METRIC, RULES_VERSIONS_METRIC = "rulesHeardMs", "rulesVersions"
 """Of the keyed operator: when (epoch ms) it was certain of the rules, and how many versions it knows."""
 _TIMEOUT_S = 5.0
-_POLL_S = 0.1
+_POLL_S = 0.5
 _FETCH_S = 0.5
 """Flink hands out the metrics that it had fetched before, and fetches them anew when it is asked."""
 _CAUSE = "Caused by: "
