@@ -10,6 +10,7 @@ from benchmarks import (
     capacity,
     gpu,
     latency,
+    learners,
     mismatch,
     policy,
     prefill,
@@ -52,6 +53,7 @@ app.command()(brief.brief)
 app.command()(prefill.prefill)
 app.command()(uplift.uplift)
 app.command()(mismatch.mismatch)
+app.command()(learners.learners)
 app.command()(peers)
 app.command()(simulate)
 app.command()(tenants.tenants)

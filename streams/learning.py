@@ -12,13 +12,13 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from inference.bandit import Gain, Log, Weights, Worth, gain, learn
+from inference.bandit import Gain, Log, Weights, Worth, gain_of_learning, learn
 from inference.uplift import Effect, Trial, effect, worths
 from schemas.decision import Decision
 from schemas.errors import InputError
 from schemas.feedback import Feedback
 from schemas.outcome import OutcomeKind
-from schemas.policy import Arm, Experiment, Policy, Rules
+from schemas.policy import Arm, Experiment, Policy, RuleBook, Rules
 from schemas.vocabulary import STRATEGIES, Cause, HeldBy, Reason, Tier
 
 DAY_MS = 86_400_000
@@ -26,14 +26,16 @@ ANSWERS = frozenset({OutcomeKind.CLICKED, OutcomeKind.REPLIED, OutcomeKind.CONVE
 COMPLAINTS = frozenset({OutcomeKind.COMPLAINT, OutcomeKind.UNSUBSCRIBED})
 LEAST = 400
 """Decisions below which nothing is learned."""
+_LEARNED = "bandit-"
+"""How the names of versions begin of which the weights were learned."""
 
 
 class Order(Struct, frozen=True, kw_only=True):
     """What is to be learned, and how carefully.
 
-    `by_plan` learns for each tier and plan, else for each tier. Weights are published where the lower bound
-    of their gain, in answers per decision, is above `margin`. `simulated` learns of simulated outcomes, and
-    of no others.
+    `by_plan` learns for each tier and plan, else for each tier. Weights are published where their gain over
+    those that people set, in answers per decision, is above `margin` with a confidence of 95 %. `simulated`
+    learns of simulated outcomes, and of no others.
     """
 
     tenant: str
@@ -72,14 +74,17 @@ class Proposal(Struct, frozen=True, kw_only=True):
 
 
 def propose(
-    decisions: Iterable[Decision], feedback: Iterable[Feedback], rules: Rules, order: Order
+    decisions: Iterable[Decision], feedback: Iterable[Feedback], book: RuleBook, order: Order
 ) -> Proposal:
-    """The next weights of an experiment of `rules`, from all that is known of it.
+    """The next weights of an experiment of the newest rules in `book`, from all that is known of it.
+
+    They are compared with the weights that people set, which were learned from nothing: those that hold may
+    have been learned from the very decisions on which they would have to be judged.
 
     Raises:
         InputError: the tenant has no such experiment, or one that weights cannot be learned for.
     """
-    experiment = experiment_of(rules.of(order.tenant), order)
+    experiment = experiment_of(book.versions[-1].of(order.tenant), order)
     log = logged(decisions, feedback, experiment, order)
     arms = tuple(arm.name for arm in experiment.arms)
     found = Proposal(
@@ -92,33 +97,62 @@ def propose(
     if refused := _too_thin(log, order):
         return msgspec.structs.replace(found, refused=refused)
     contexts = [str(context) for context in np.unique(log.context)]
-    before = {context: _weights(experiment, context) for context in contexts}
+    people, since_ms = _set_by_people(book, experiment, order)
+    believed = {context: _weights(people, context) for context in contexts}
     costs = _costs(experiment, order)
 
     def weights(of: Log) -> Weights:
         known = [context for context in contexts if (of.context == context).any()]
-        allowed = _allowed(_uplifts(of, experiment, order), experiment, known)
         learned = learn(
-            of, known, costs, worth=order.worth, floor=order.floor, allowed=allowed, seed=order.seed
+            of,
+            known,
+            costs,
+            worth=order.worth,
+            floor=order.floor,
+            believed=believed,
+            allowed=_allowed(_uplifts(of, experiment, order), experiment, known),
+            seed=order.seed,
         )
-        return before | learned
+        return believed | learned
 
-    after = dict(weights(log))
-    judged = gain(log, before, after, order.worth, learned=weights)
-    refused = ""
-    if judged.ci[0] <= order.margin:
-        refused = (
-            f"the gain may be as low as {judged.ci[0]:.4f} answers per decision, "
-            f"and is to be above {order.margin:g}"
-        )
+    judged = gain_of_learning(log, believed, weights, order.worth, since_ms)
     return msgspec.structs.replace(
         found,
-        before=before,
-        after=after,
+        before={context: _weights(experiment, context) for context in contexts},
+        after=dict(weights(log)),
         gain=judged,
         uplift=tuple(_uplifts(log, experiment, order)),
-        refused=refused,
+        refused=_doubt(judged, order),
     )
+
+
+def _set_by_people(book: RuleBook, experiment: Experiment, order: Order) -> tuple[Experiment, int]:
+    """The experiment with the weights that people set last, and since when (epoch ms) there are such weights.
+
+    Who puts learned weights into a file sets them, too: what was decided before they were first there may
+    have been what they were learned from.
+    """
+    of_version = [
+        (rules, one)
+        for rules in book.versions
+        for one in rules.of(order.tenant).experiments
+        if one.name == order.experiment and one.arms == experiment.arms
+    ]
+    ours = [one for rules, one in of_version if not rules.version.startswith(_LEARNED)]
+    people = ours[-1] if ours else of_version[0][1]
+    return people, min(rules.since for rules, one in of_version if one.by_context == people.by_context)
+
+
+def _doubt(judged: Gain | None, order: Order) -> str:
+    if judged is None or judged.decisions < LEAST:
+        many = 0 if judged is None else judged.decisions
+        return f"{many:,} decisions can be judged on, {LEAST} are needed since people set the weights"
+    if judged.least <= order.margin:
+        return (
+            f"the gain may be as low as {judged.least:.4f} answers per decision, "
+            f"and is to be above {order.margin:g}"
+        )
+    return ""
 
 
 def revised(rules: Rules, order: Order, weights: Weights, since_ms: int) -> Rules:
@@ -140,7 +174,10 @@ def revised(rules: Rules, order: Order, weights: Weights, since_ms: int) -> Rule
     )
     changed = msgspec.structs.replace(policy, experiments=experiments)
     return msgspec.structs.replace(
-        rules, version=f"bandit-{since_ms}", since=since_ms, tenants=rules.tenants | {order.tenant: changed}
+        rules,
+        version=f"{_LEARNED}{since_ms}",
+        since=since_ms,
+        tenants=rules.tenants | {order.tenant: changed},
     )
 
 
@@ -203,7 +240,7 @@ def judged(
 def logged(
     decisions: Iterable[Decision], feedback: Iterable[Feedback], experiment: Experiment, order: Order
 ) -> Log:
-    """The rows of the experiment's log."""
+    """The rows of the experiment's log, in the order of time."""
     arms = {arm.name: at for at, arm in enumerate(experiment.arms)}
     costs = _costs(experiment, order)
     window_ms = int(order.window_days * DAY_MS)
@@ -213,7 +250,9 @@ def logged(
         if one.is_over and drawn is not None and drawn[0] in arms:
             kinds = {each.outcome.kind for each in one.came if each.after_ms <= window_ms}
             kept.append((one.decision, arms[drawn[0]], drawn[1], kinds))
+    kept.sort(key=lambda row: (decided_at(row[0]), row[0].id))
     return Log(
+        at=np.array([decided_at(row[0]) for row in kept], dtype=np.int64),
         unit=np.array([f"{row[0].tenant}/{row[0].user_id}" for row in kept], dtype=np.str_),
         context=np.array([_context(row[0], order) for row in kept], dtype=np.str_),
         stratum=np.array([_stratum(row[0]) for row in kept], dtype=np.str_),

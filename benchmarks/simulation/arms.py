@@ -25,14 +25,11 @@ ORDER = Order(
     tenant=TENANT,
     experiment=LEARNS,
     floor=0.005,
-    margin=-0.02,
     worth=Worth(complaint=1.0),
     window_days=3,
     simulated=True,
 )
-"""How `holdfast bandit update` is asked for them, each week. By the margin, below 0, it may try what could
-turn out to be worse by two answers in a hundred decisions.
-"""
+"""How `holdfast bandit update` is asked for them, each week."""
 OWN = 0.5
 """Share of `holdfast`'s decisions, before anything is learned, that get what the tier wants."""
 

@@ -17,6 +17,7 @@ from operators.window import pane_of, phase_ms
 from schemas.decision import Decision
 from schemas.events import Account, Event, Login, Replay, Usage
 from schemas.outcome import OutcomeKind, UserOutcome
+from schemas.policy import RuleBook
 from schemas.vocabulary import HeldBy, Outcome, Rung
 from streams.learning import Proposal, propose, revised
 
@@ -200,7 +201,7 @@ class Loop:
     def _learn(self, day: int) -> None:
         """A week is over: as `holdfast bandit update --apply` has it, from the records alone."""
         decisions, feedback = self._engine.known(self.ledger.decisions, self.ledger.outcomes)
-        found = propose(decisions, feedback, self.rules, ORDER)
+        found = propose(decisions, feedback, RuleBook(self.versions), ORDER)
         self.ledger.proposals.append(found)
         if not found.refused:
             self.rules = revised(self.rules, ORDER, found.after, BEGIN_MS + day * DAY_MS)

@@ -36,7 +36,7 @@ def update(
     ] = False,
     floor: Annotated[float, typer.Option("--floor", help="The least share of every arm.")] = 0.05,
     margin: Annotated[
-        float, typer.Option("--margin", help="What the gain's lower bound must exceed, answers per decision.")
+        float, typer.Option("--margin", help="What the gain must exceed with 95 %, answers per decision.")
     ] = 0.0,
     complaint: Annotated[
         float, typer.Option("--complaint", min=0, help="What a complaint costs, in answers.")
@@ -65,10 +65,10 @@ def update(
 ) -> None:
     """Learn an experiment's weights by Thompson sampling, judge them on what was logged, and publish them.
 
-    Each arm's weight in a context is the probability that its value there is the greatest. New weights are
-    judged before anybody gets them, on other users than they were learned from. An arm with an offer gets
-    more than the floor only where the offer is certain to be worth its cost. Exit status 1 where --apply is
-    refused.
+    Each arm's weight in a context is the probability that its value there is the greatest, given the records
+    and the weights that people set. New weights are judged before anybody gets them: against those that
+    people set, on later decisions than they were learned from. An arm with an offer gets more than the floor
+    only where the offer is certain to be worth its cost. Exit status 1 where --apply is refused.
 
     Example: holdfast bandit update --tenant acme --experiment offers --offer 0.1
     Example: holdfast bandit update --tenant acme --experiment offers --apply --json
@@ -85,14 +85,13 @@ def update(
         simulated=simulated,
         seed=seed,
     )
-    versions = read_rules(servers).versions
-    if not versions:
+    book = read_rules(servers)
+    if not book.versions:
         raise InputError("there are no rules yet: publish some with an experiment first")
-    rules = versions[-1]
-    found = propose(read_decisions(servers), read_feedback(servers), rules, order)
+    found = propose(read_decisions(servers), read_feedback(servers), book, order)
     version = None
     if apply and not found.refused:
-        new = revised(rules, order, found.after, since or int(time.time() * 1000) + AHEAD_MS)
+        new = revised(book.versions[-1], order, found.after, since or int(time.time() * 1000) + AHEAD_MS)
         publish_rules(servers, [new])
         version = new.version
     if as_json:
@@ -118,8 +117,9 @@ def _tell(found: Proposal) -> None:
         out.print(table)
         gain = found.gain
         out.print(
-            f"gain in answers per decision: {gain.dr:+.4f}, 95 % from {gain.ci[0]:+.4f} to {gain.ci[1]:+.4f} "
-            f"(doubly robust; IPS {gain.ips:+.4f}, SNIPS {gain.snips:+.4f}; {gain.effective:,.0f} effective)"
+            f"gain over the weights that people set, in answers per decision: {gain.dr:+.4f}, 95 % from "
+            f"{gain.ci[0]:+.4f} to {gain.ci[1]:+.4f}, with 95 % above {gain.least:+.4f} (doubly robust; "
+            f"IPS {gain.ips:+.4f}, SNIPS {gain.snips:+.4f}; {gain.effective:,.0f} effective)"
         )
     for one in found.uplift:
         effect = one.effect

@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.bandit import Log, Weights, Worth, gain, learn, simulated
+from inference.bandit import (
+    STRETCHES,
+    Gain,
+    Log,
+    Weights,
+    Worth,
+    gain,
+    gain_of_learning,
+    joined,
+    learn,
+    simulated,
+)
 
 TRUTH = {"critical": (0.05, 0.10, 0.25), "high": (0.30, 0.10, 0.05)}
 EVEN = dict.fromkeys(TRUTH, (0.4, 0.3, 0.3))
@@ -16,12 +27,6 @@ NO_COSTS = [0.0, 0.0, 0.0]
 def worth_of(weights: Weights) -> float:
     """The true value per decision, both contexts being as frequent."""
     return float(np.mean([np.dot(weights[context], TRUTH[context]) for context in TRUTH]))
-
-
-def joined(logs: list[Log]) -> Log:
-    return Log(
-        **{name: np.concatenate([getattr(log, name) for log in logs]) for name in Log.__struct_fields__}
-    )
 
 
 def test_regret_dies_away_round_by_round() -> None:
@@ -118,16 +123,49 @@ def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
     assert sum(one.ci[0] < truth < one.ci[1] for one in found) >= 34
 
 
-def test_what_was_learned_of_noise_is_worth_nothing_on_other_users() -> None:
-    truth = {"high": (0.2, 0.2, 0.2)}
-    even = {"high": (0.4, 0.3, 0.3)}
+def judged(truth: dict[str, tuple[float, ...]], seed: int, decisions: int = 1_000) -> Gain:
+    """The gain of learning in a world of three arms, over weights that people set."""
+    people = dict.fromkeys(truth, (0.5, 0.3, 0.2))
 
     def learned(log: Log) -> Weights:
-        return learn(log, ["high"], NO_COSTS, worth=Worth(), floor=0.02)
+        return learn(log, sorted(truth), NO_COSTS, worth=Worth(), floor=0.02, believed=people, draws=500)
 
-    gains = []
-    for seed in range(20):
-        log = simulated(400, truth, even, seed=seed)
-        gains.append(gain(log, even, learned(log), Worth(), learned=learned))
-    assert abs(np.mean([one.dr for one in gains])) < 0.01
-    assert sum(one.ci[0] > 0 for one in gains) <= 2
+    found = gain_of_learning(simulated(decisions, truth, people, seed=seed), people, learned, Worth(), 0)
+    assert found is not None
+    return found
+
+
+def test_without_a_difference_weights_are_published_no_more_often_than_the_bound_says() -> None:
+    found = [judged(dict.fromkeys(TRUTH, (0.1, 0.1, 0.1)), seed) for seed in range(300)]
+    published = sum(one.least > 0 for one in found)
+    assert published <= 0.05 * len(found) + 2 * np.sqrt(0.05 * 0.95 * len(found))
+    assert abs(np.mean([one.dr for one in found])) < 0.002
+
+
+def test_with_a_better_arm_weights_are_published() -> None:
+    found = [judged(dict.fromkeys(TRUTH, (0.1, 0.1, 0.2)), seed, 1_500) for seed in range(50)]
+    assert np.mean([one.least > 0 for one in found]) > 0.9
+
+
+def test_weights_are_judged_on_later_decisions_than_they_were_learned_from_and_on_those_since() -> None:
+    log, seen_until = simulated(1_000, TRUTH, EVEN, seed=1), list[int]()
+
+    def learned(seen: Log) -> Weights:
+        seen_until.append(int(seen.at.max()) + 1)
+        return EVEN
+
+    found = gain_of_learning(log, EVEN, learned, Worth(), since_ms=200)
+    assert found is not None and found.decisions == 800 and found.dr == 0
+    assert seen_until == list(range(200, 1_000, 800 // STRETCHES))
+    assert gain_of_learning(log, EVEN, learned, Worth(), since_ms=1_000) is None
+    every = gain_of_learning(log, EVEN, learned, Worth(), since_ms=0)
+    assert every is not None and every.decisions == 1_000 - 1_000 // STRETCHES
+
+
+def test_what_people_believed_holds_until_there_are_records() -> None:
+    people = {"high": (0.7, 0.2, 0.1)}
+    few = simulated(5, {"high": (0.1, 0.1, 0.1)}, {"high": (0.4, 0.3, 0.3)}, seed=1)
+    weights = learn(few, ["high"], NO_COSTS, worth=Worth(), floor=0.02, believed=people)["high"]
+    assert np.allclose(weights, people["high"], atol=0.1)
+    many = simulated(4_000, {"high": (0.1, 0.1, 0.3)}, {"high": (0.4, 0.3, 0.3)}, seed=1)
+    assert learn(many, ["high"], NO_COSTS, worth=Worth(), floor=0.02, believed=people)["high"][2] > 0.9
