@@ -20,8 +20,10 @@ from streams.settings import Settings
 from streams.topics import group_state
 
 _TIMEOUT_S = 1.0
-_NICENESS = {"sequences": 5, "assessor": 5, "outcomes": 5}
-"""Of what decisions do not wait for: where the processor is short, a third of the share of the others."""
+_NICENESS = {"sequences": 5, "assessor": 5, "outcomes": 5, "drafter": 5, "triton": 5}
+"""Of what no decision waits for, or seldom: where the processor is short, a third of the share of the others.
+Scripts are written ahead.
+"""
 
 
 def _triton(settings: Settings) -> Launch:
@@ -134,6 +136,7 @@ TRITON = Component(
     check=_triton_ready,
     ports=("triton_grpc_port", "triton_http_port", "triton_metrics_port"),
     address="triton_url",
+    niceness=_NICENESS["triton"],
 )
 OURS = (
     _job("flink", "streams.flink.job", "flink_port", ("broker",), _decides),
