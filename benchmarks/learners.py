@@ -44,9 +44,9 @@ class Learner(Struct, frozen=True, kw_only=True):
     """Who learns: `own` is the share of the tiers' own choices at first, all else is by chance.
 
     `judge` says what lets new weights act: the product's gain of learning (`later`), two halves of the users
-    that judge what was learned of each other (`halves`, against the weights that hold), or that nothing is
-    learned (`never`). `believes` takes the first weights for what people believe, and `pools` lets tiers tell
-    of each other.
+    that judge what was learned of each other (`halves`, against the weights that hold), nothing (`nobody`),
+    or that nothing is learned (`never`). `believes` takes the first weights for what people believe, and
+    `pools` lets tiers tell of each other.
     """
 
     name: str
@@ -69,6 +69,10 @@ LEARNERS = (
     Learner(name="later decisions judge, people's belief", judge="later"),
     Learner(name="… margin -0.005", judge="later", margin=-0.005),
     Learner(name="… each tier by itself", judge="later", pools=False),
+    Learner(name="… 80 % own at first", judge="later", own=0.8),
+    Learner(name="… all by chance at first", judge="later", own=0.0),
+    Learner(name="nobody judges, people's belief", judge="nobody"),
+    Learner(name="nobody judges, arms alike", judge="nobody", believes=False),
 )
 
 
@@ -197,7 +201,9 @@ def _taught(learner: Learner, people: Weights, log: Log) -> Weights:
 def _least(
     learner: Learner, log: Log, people: Weights, holding: Weights, teach: Callable[[Log], Weights]
 ) -> float:
-    """What new weights surely gain, as the learner judges them."""
+    """What new weights surely gain, as the learner judges them; without end where nobody does."""
+    if learner.judge == "nobody":
+        return np.inf
     if learner.judge == "halves":
         return _halves(log, holding, teach)
     found = gain_of_learning(log, people, teach, _WORTH, since_ms=0)
