@@ -10,17 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from benchmarks import alive
 from benchmarks.events import events_at
 from inference.binary import Binary
-from inference.training import gru
-from inference.training.risk import HARD_WEIGHT, Examples, boost
+from inference.training import gru, linear
+from inference.training.risk import Examples, boost, weights
 from operators.signals import NAMES, SIGNALS
 from streams.datasets import read_answers
 from streams.risk.log import read_log
@@ -63,22 +61,23 @@ def trees(examples: Examples, without: Container[str] = (), **parameters: Any) -
 
 def logistic(examples: Examples) -> Answer:
     """Logistic regression on the logarithms of the signals."""
-    logs = FunctionTransformer(lambda signals: np.sign(signals) * np.log1p(np.abs(signals)))
-    model = make_pipeline(logs, StandardScaler(), LogisticRegression(C=0.02, max_iter=300))
+    return blend(examples, share=1.0)
+
+
+def blend(examples: Examples, share: float = linear.SHARE) -> Answer:
+    """Trees, and the regression with its share of the say."""
     signals = examples.signals[:, : len(NAMES)]
-    model.fit(signals, examples.churned, logisticregression__sample_weight=_weights(examples))
-    return lambda rows: np.asarray(model.decision_function(rows[:, : len(NAMES)]))
-
-
-def both(examples: Examples) -> Answer:
-    """The mean of the two."""
-    one, other = trees(examples), logistic(examples)
-    return lambda rows: (one(rows) + other(rows)) / 2
+    beside = linear.fit(signals, examples.churned, weights(examples))
+    beside = msgspec.structs.replace(beside, share=share)
+    if share == 1:
+        return lambda rows: beside.blended(np.zeros(len(rows)), rows[:, : len(NAMES)])
+    one = trees(examples)
+    return lambda rows: beside.blended(one(rows), rows[:, : len(NAMES)])
 
 
 def recurrent(examples: Examples) -> Answer:
     """A GRU over the events."""
-    answer = gru.fit(examples.signals[:, len(NAMES) :], examples.churned, _weights(examples))
+    answer = gru.fit(examples.signals[:, len(NAMES) :], examples.churned, weights(examples))
     return lambda rows: answer(rows[:, len(NAMES) :])
 
 
@@ -103,11 +102,12 @@ def bg_nbd(examples: Examples) -> Answer:
 
 
 CANDIDATES = (
-    Candidate("trees, 15 leaves (as shipped)", trees),
+    Candidate("trees and logistic regression (as shipped)", blend),
+    Candidate("trees, 15 leaves", trees),
     Candidate("trees, 31 leaves", partial(trees, num_leaves=31)),
     Candidate("trees, 7 leaves, twice as many", partial(trees, num_leaves=7, rounds=600)),
     Candidate("logistic regression", logistic),
-    Candidate("trees and logistic regression", both),
+    Candidate("trees and logistic regression, half and half", partial(blend, share=0.5)),
     Candidate("GRU over the events", recurrent),
     Candidate("trees and GRU", with_recurrent),
     Candidate("BG/NBD over the active days", bg_nbd),
@@ -161,7 +161,3 @@ def _aucs(rows: Examples, answer: NDArray[np.float64]) -> dict[str, float]:
         "hard": hard.auc(hard.ones),
         "hard_pr_auc": hard.pr_auc(hard.ones),
     }
-
-
-def _weights(examples: Examples) -> NDArray[np.float64]:
-    return np.where(examples.is_hard, HARD_WEIGHT, 1.0)

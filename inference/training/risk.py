@@ -1,4 +1,4 @@
-"""How the churn model is made: boosted trees, calibrated on users that they have not seen, and exported."""
+"""How the churn model is made: trees and a linear part, calibrated on users that they have not seen."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from inference.binary import Binary
-from inference.risk import CALIBRATION, ONNX, TREES, Calibration, sigmoid
+from inference.risk import CALIBRATION, ONNX, TREES, Calibration, Linear, sigmoid
+from inference.training import linear
 from inference.training.trees import in_single_precision, onnx_of
 
 FOLDS = 3
@@ -27,7 +28,6 @@ PARAMETERS = {
     "num_leaves": 15,
     "feature_fraction": 0.25,
     "max_bin": 127,
-    "bagging_fraction": 0.7,
     "bagging_freq": 1,
     "lambda_l2": 10.0,
     "seed": SEED,
@@ -37,6 +37,9 @@ PARAMETERS = {
     "verbose": -1,
 }
 
+
+TREE_SHARE, MOST_TREE_ROWS = 0.7, 100_000
+"""How many rows a tree is made of: a share of all, and no more. A user's rows of near days are much alike."""
 
 MOST_LEAF_ROWS, LEAST_LEAF_ROWS, LEAF_SHARE = 300, 20, 0.02
 """How many rows a leaf holds at least: a share of all, within bounds, so that few rows still make trees."""
@@ -78,24 +81,29 @@ class Examples(NamedTuple):
 
 
 class Model(NamedTuple):
-    """The trees, and what makes probabilities of what they say."""
+    """The trees; the linear part, and what makes probabilities of both, are in the calibration."""
 
     booster: lightgbm.Booster
     calibration: Calibration
 
+    def log_odds(self, signals: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The log-odds before calibration, of each row."""
+        assert self.calibration.linear is not None  # `fit` makes one
+        return _log_odds(self.booster, self.calibration.linear, signals)
+
     def probability(self, signals: NDArray[np.float32]) -> NDArray[np.float64]:
         """The probability to leave, of each row."""
-        log_odds = np.asarray(self.booster.predict(signals, raw_score=True))
-        return sigmoid(self.calibration.slope * log_odds + self.calibration.intercept)
+        return sigmoid(self.calibration.slope * self.log_odds(signals) + self.calibration.intercept)
 
 
 def fit(examples: Examples, names: Sequence[str]) -> Model:
     """The model of `examples`, calibrated by log-odds for users that were held out. One seed, one result."""
     held_out = np.zeros(len(examples.user))
     for mask in folds(examples.user, FOLDS):
-        held_out[mask] = boost(examples.where(~mask)).predict(examples.signals[mask], raw_score=True)
+        held_out[mask] = _log_odds(*_learned(examples.where(~mask)), examples.signals[mask])
     slope, intercept = _platt(held_out, examples.churned)
     probability = sigmoid(slope * held_out + intercept)
+    booster, beside = _learned(examples)
     calibration = Calibration(
         names=tuple(names),
         slope=slope,
@@ -104,16 +112,33 @@ def fit(examples: Examples, names: Sequence[str]) -> Model:
             "broad": _balanced_threshold(examples.churned, probability),
             "hard": _balanced_threshold(examples.churned[examples.is_hard], probability[examples.is_hard]),
         },
+        linear=beside,
     )
-    return Model(boost(examples), calibration)
+    return Model(booster, calibration)
+
+
+def weights(examples: Examples) -> NDArray[np.float64]:
+    """What each row counts."""
+    return np.where(examples.is_hard, HARD_WEIGHT, 1.0)
+
+
+def _learned(examples: Examples) -> tuple[lightgbm.Booster, Linear]:
+    return boost(examples), linear.fit(examples.signals, examples.churned, weights(examples))
+
+
+def _log_odds(booster: lightgbm.Booster, beside: Linear, signals: NDArray[np.float32]) -> NDArray[np.float64]:
+    return beside.blended(np.asarray(booster.predict(signals, raw_score=True)), signals)
 
 
 def boost(examples: Examples, rounds: int = TREES_MANY, **parameters: Any) -> lightgbm.Booster:
     """The trees of `examples`, with thresholds that ONNX can hold."""
-    weight = np.where(examples.is_hard, HARD_WEIGHT, 1.0)
-    data = lightgbm.Dataset(examples.signals, examples.churned, weight=weight)
-    leaf_rows = min(MOST_LEAF_ROWS, max(LEAST_LEAF_ROWS, round(LEAF_SHARE * len(examples.user))))
-    trained = lightgbm.train(PARAMETERS | {"min_child_samples": leaf_rows} | parameters, data, rounds)
+    data = lightgbm.Dataset(examples.signals, examples.churned, weight=weights(examples))
+    many = len(examples.user)
+    by_rows = {
+        "min_child_samples": min(MOST_LEAF_ROWS, max(LEAST_LEAF_ROWS, round(LEAF_SHARE * many))),
+        "bagging_fraction": min(TREE_SHARE, MOST_TREE_ROWS / many),
+    }
+    trained = lightgbm.train(PARAMETERS | by_rows | parameters, data, rounds)
     return in_single_precision(trained)
 
 
@@ -131,7 +156,8 @@ def save(folder: Path, model: Model) -> None:
     text = model.booster.model_to_string()
     (folder / TREES).write_text(text, encoding="utf-8")
     (folder / CALIBRATION).write_bytes(msgspec.json.format(msgspec.json.encode(model.calibration)) + b"\n")
-    onnx.save(onnx_of(model.booster), folder / ONNX)
+    assert model.calibration.linear is not None  # `fit` makes one
+    onnx.save(onnx_of(model.booster, model.calibration.linear), folder / ONNX)
 
 
 def _platt(log_odds: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:

@@ -9,8 +9,8 @@ CARD, METRICS = "MODEL_CARD.md", "metrics.json"
 _FIGURES = ("auc", "pr_auc", "base_rate", "accuracy", "majority", "balanced_accuracy", "brier", "ece")
 _TEXT = """# holdfast-risk
 
-{trees} gradient-boosted trees (LightGBM) over {signals} signals of a user's last 30 days: the probability
-that the user {question}.
+{trees} gradient-boosted trees (LightGBM) over {signals} signals of a user's last 30 days and, with
+{share:.0%} of the say, logistic regression on their logarithms: the probability that the user {question}.
 
 ## What it is for
 The risk crossing of holdfast, and the order in which a team looks at its customers. It says who is likely to
@@ -55,6 +55,7 @@ def write(folder: Path, metrics: dict[str, Any], calibration: Any, trees: int, q
     text = _TEXT.format(
         trees=trees,
         signals=len(calibration.names),
+        share=calibration.linear.share,
         question=question,
         rows=data["rows"],
         users=data["users"],

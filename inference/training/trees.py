@@ -1,4 +1,4 @@
-"""LightGBM's trees as an ONNX graph, so that scoring needs neither LightGBM nor its threads."""
+"""LightGBM's trees and a linear part as an ONNX graph: scoring needs neither LightGBM nor its threads."""
 
 import re
 from typing import Any
@@ -8,13 +8,17 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from inference.risk import Linear
+from inference.training.linear import nodes
+
 INPUT, OUTPUT = "signals", "log_odds"
+_TREES = "trees"
 _OPSETS = {"": 15, "ai.onnx.ml": 3}
 _IR_VERSION = 8
 
 
-def onnx_of(booster: lightgbm.Booster) -> onnx.ModelProto:
-    """The trees' raw sum: `signals`, float [rows, signals], to `log_odds`, float [rows, 1].
+def onnx_of(booster: lightgbm.Booster, linear: Linear) -> onnx.ModelProto:
+    """The log-odds of both: `signals`, float [rows, signals], to `log_odds`, float [rows, 1].
 
     Every split must be of the kind `<=` on a number, its threshold one of single precision.
     """
@@ -45,18 +49,20 @@ def onnx_of(booster: lightgbm.Booster) -> onnx.ModelProto:
     node = helper.make_node(
         "TreeEnsembleRegressor",
         [INPUT],
-        [OUTPUT],
+        [_TREES],
         domain="ai.onnx.ml",
         n_targets=1,
         **{f"nodes_{name}": values for name, values in columns.items()},
         **{f"target_{name}": values for name, values in targets.items()},
     )
     many = booster.num_feature()
+    blend, constants = nodes(linear, _TREES, INPUT, OUTPUT)
     graph = helper.make_graph(
-        [node],
+        [node, *blend],
         "risk",
         [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [None, many])],
         [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [None, 1])],
+        constants,
     )
     opsets = [helper.make_opsetid(domain, version) for domain, version in _OPSETS.items()]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)

@@ -5,6 +5,7 @@ their kin, which move with them. Sentences are about the user, for the record an
 """
 
 from collections.abc import Iterable
+from math import inf
 from typing import NamedTuple
 
 from schemas.vocabulary import Locale
@@ -134,6 +135,12 @@ BY_VALUE = {
     "favourite_lost": {1: Sentence("favourite", "Stopped using a favourite feature", "已停用常用功能")},
 }
 
+STAYING = {
+    **dict.fromkeys(("days_to_usual", "hours_to_usual", "logins_to_usual", "uses_to_usual"), 1.0),
+    **{"days_gained": 0.0, "logins_7d": 7.0, "logins_30d": 30.0, "longest_streak": 7.0},
+}
+"""More than this reads as of a user who stays: whatever the model makes of it, no sentence says it."""
+
 
 def reasons(effects: Iterable[tuple[str, float, float]], locale: Locale, most: int = 3) -> tuple[str, ...]:
     """The strongest of what raises the risk as sentences, at most `most`.
@@ -145,11 +152,15 @@ def reasons(effects: Iterable[tuple[str, float, float]], locale: Locale, most: i
     ('Last active 6.5 days ago',)
     >>> reasons(some, Locale.ZH)
     ('最近一次活跃在6.5天前',)
+    >>> reasons([("days_to_usual", 6.0, 1.1), ("days_to_usual", 0.2, 0.4)], Locale.EN)
+    ('0.2 times the usual active days this week',)
     """
     said: dict[str, str] = {}
     for name, value, effect in sorted(effects, key=lambda each: -each[2]):
         sentence = SENTENCES.get(name) or BY_VALUE.get(name, {}).get(round(value))
         if sentence is None or sentence.topic in said or effect < LEAST_EFFECT:
+            continue
+        if value > STAYING.get(name, inf):
             continue
         text = sentence.zh if locale is Locale.ZH else sentence.en
         said[sentence.topic] = text.format(value=_shown(value))

@@ -1,6 +1,6 @@
 """Trains the churn model from logs, and measures it on users and times that it has not seen.
 
-It learns from cut-offs five days apart, which fall on every day of the week, and is asked about weekly ones.
+It learns from cut-offs two days apart, which fall on every day of the week, and is asked about weekly ones.
 
 The figures are of models made the same way: three times a third of the users is held out, the model is made
 of the other users up to 60 % of the log's time, and asked about the held-out users after that. The model
@@ -27,7 +27,7 @@ from streams.risk.scoring import THRESHOLD
 EARLIER = 0.6
 """The share of a log's cut-offs that the held-out figures are trained on."""
 HELD_OUT_FOLDS = 3
-LEARN_EVERY_DAYS = 5
+LEARN_EVERY_DAYS = 2
 SILENCE = f"does nothing at all in the {DAYS} days that begin {LEAD_H} hours later"
 Report = Callable[[str], None]
 

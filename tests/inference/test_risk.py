@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -39,11 +40,9 @@ def served(trained: Model, tmp_path: Path) -> Risk:
     return load(tmp_path / "7", NAMES)
 
 
-def test_onnx_says_what_lightgbm_says(trained: Model, served: Risk) -> None:
+def test_onnx_says_what_was_trained(trained: Model, served: Risk) -> None:
     rows = np.vstack([examples().signals, examples(seed=2).signals])
-    np.testing.assert_allclose(
-        served.log_odds(rows), trained.booster.predict(rows, raw_score=True), atol=1e-5
-    )
+    np.testing.assert_allclose(served.log_odds(rows), trained.log_odds(rows), atol=1e-5)
     np.testing.assert_allclose(served.probability(rows), trained.probability(rows), atol=1e-6)
 
 
@@ -53,9 +52,7 @@ def test_a_signal_at_a_threshold_goes_the_same_way_in_both(trained: Model, serve
     at = [np.nextafter(splits, np.float32(side)) for side in (-np.inf, np.inf)]
     quiet = np.concatenate([splits, *at])
     rows = np.column_stack([quiet, np.full_like(quiet, 10), np.zeros_like(quiet)])
-    np.testing.assert_allclose(
-        served.log_odds(rows), trained.booster.predict(rows, raw_score=True), atol=1e-5
-    )
+    np.testing.assert_allclose(served.log_odds(rows), trained.log_odds(rows), atol=1e-5)
 
 
 def test_the_effects_and_the_base_sum_to_the_log_odds_and_the_strongest_is_first(served: Risk) -> None:
@@ -67,6 +64,21 @@ def test_the_effects_and_the_base_sum_to_the_log_odds_and_the_strongest_is_first
     for row, found in zip(rows, effects, strict=True):
         assert sorted(found, key=lambda one: -abs(one.effect)) == list(found)
         assert {one.name: one.value for one in found} == dict(zip(NAMES, row.tolist(), strict=True))
+
+
+def test_beyond_what_was_seen_the_linear_part_says_no_more(served: Risk) -> None:
+    longest, longer = (np.array([[quiet, 10, 0]], dtype=np.float32) for quiet in (30, 3000))
+    assert served.log_odds(longer) == pytest.approx(served.log_odds(longest), abs=1e-3)
+
+
+def test_a_version_of_trees_alone_is_explained_by_them(trained: Model, tmp_path: Path) -> None:
+    save(tmp_path, trained)
+    alone = msgspec.structs.replace(trained.calibration, linear=None)
+    (tmp_path / CALIBRATION).write_bytes(msgspec.json.encode(alone))
+    row = examples().signals[0]
+    exact = trained.booster.predict(row.reshape(1, -1), pred_contrib=True)[0][:-1] * alone.slope
+    found = {one.name: one.effect for one in load(tmp_path, NAMES).contributions(row)}
+    assert found == pytest.approx(dict(zip(NAMES, exact, strict=True)))
 
 
 def test_it_learned_what_there_was_to_learn(served: Risk) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from operators.signals import NAMES
-from operators.signals.words import BY_VALUE, SENTENCES, reasons
+from operators.signals.words import BY_VALUE, SENTENCES, STAYING, reasons
 from schemas.vocabulary import Locale
 
 
@@ -15,14 +15,20 @@ def test_every_sentence_is_of_a_signal_that_there_is() -> None:
 @pytest.mark.parametrize("name", sorted(SENTENCES))
 def test_a_sentence_states_its_number_in_both_languages(name: str) -> None:
     for locale in Locale:
-        (said,) = reasons([(name, 3.25, 0.5)], locale)
-        assert "3.2" in said
+        value, shown = (-3.25, "-3.2") if name in STAYING else (3.25, "3.2")
+        (said,) = reasons([(name, value, 0.5)], locale)
+        assert shown in said
         assert "{" not in said
 
 
 def test_the_strongest_of_a_matter_speaks_for_it() -> None:
     effects = [("active_days_30d", 2.0, 0.2), ("quiet", 8.04, 0.3), ("active_days_7d", 0.0, 0.9)]
     assert reasons(effects, Locale.EN) == ("0 active days in the last 7", "Last active 8 days ago")
+
+
+@pytest.mark.parametrize(("name", "most"), STAYING.items())
+def test_what_reads_as_of_a_user_who_stays_is_no_reason(name: str, most: float) -> None:
+    assert reasons([(name, most + 1, 0.5)], Locale.EN) == ()
 
 
 def test_what_lowers_the_risk_is_no_reason_for_it() -> None:
