@@ -40,7 +40,7 @@ def accept(key: bytes | None, value: bytes | None, append_ms: int) -> Event | Ti
         RejectedEvent: it does not fit its schema, its key is not `tenant/user_id`, or its time is
             more than 5 min ahead of the append or 30 days behind it (not in a replay of history).
     """
-    event = _decoded(_events, value)
+    event = parse(value)
     if not isinstance(event, Tick) and key != event.key.encode():
         raise _of_another(key, event.key)
     if event.replay is None and not -MAX_BEHIND_MS <= event.ts - append_ms <= MAX_AHEAD_MS:

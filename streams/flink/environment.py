@@ -238,8 +238,6 @@ def _prepare_jvm(cluster: Cluster) -> None:
     environ["JVM_ARGS"] = (
         # Whole from the start: a heap that grows is collected more often.
         f"-Xms{cluster.heap_mb}m -Xmx{cluster.heap_mb}m -XX:+ExitOnOutOfMemoryError -Dholdfast.log={log}"
-        # Arrow looks up at every byte whether its buffer is still there.
-        " -Darrow.enable_unsafe_memory_access=true -Darrow.enable_null_check_for_get=false"
         f" {cluster.jvm_options}"
     )
 
