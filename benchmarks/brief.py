@@ -19,8 +19,9 @@ from rich.table import Table
 from inference.client import sampling
 from inference.nano import Nano, Sampling
 from inference.prompt import prompt
+from inference.registry import promoted
 from inference.training.corpus import examples
-from inference.tritonserver import MODEL, MODEL_REPOSITORY
+from inference.tritonserver import MODEL
 from operators.ladder import refusal
 from schemas.profile import Profile
 from schemas.vocabulary import Locale, Strategy
@@ -63,7 +64,7 @@ def brief(
 
     Example: python -m benchmarks brief docs/examples/tenants/briefs.yaml stallway
     """
-    nano = Nano(MODEL_REPOSITORY / MODEL / "1")
+    nano = Nano(promoted(MODEL))
     found = [
         _measured(nano, many, strategy, locale, text)
         for strategy, texts in load_tenants(file).of(tenant).brief.items()

@@ -7,12 +7,14 @@ from typing import Any
 from inference.training.evaluate import Sample, shown
 
 _SAMPLES = 3
+_WEIGHTS_OF = """
+The weights are those of version {}, exported anew: it was not trained again."""
 _TEXT = """# holdfast-nano
 
 A language model of {parameters:,} parameters that writes short retention messages in English and
 Chinese, as Mustache templates. It has GPT-OSS's architecture with every part: mixture of experts
 ({experts} experts, {active} a token), attention sinks, every other layer with a sliding window, YaRN.
-{layers} layers, hidden size {hidden}, vocabulary {vocabulary}, {mib:.1f} MiB in single precision.
+{layers} layers, hidden size {hidden}, vocabulary {vocabulary}, {mib:.1f} MiB, matrices in 8 bits.{weights_of}
 
 ## What it is for
 The live rung and the drafts of holdfast on a machine without a GPU. It composes phrases that were
@@ -80,6 +82,7 @@ def write(folder: Path, metrics: dict[str, Any], samples: list[Sample]) -> None:
         **metrics["model"],
         **metrics["training"],
         fingerprint=metrics["data"]["fingerprint"],
+        weights_of=_WEIGHTS_OF.format(metrics["weights_of"]) if "weights_of" in metrics else "",
         mib=metrics["model"]["bytes"] / 2**20,
         losses=", ".join(f"{loss:.3f} at step {step}" for step, loss in metrics["losses"]),
         temperature=metrics["temperature"],

@@ -1,6 +1,6 @@
-"""From the trained model to what the server loads: ONNX by onnxruntime-genai's builder, in single precision.
+"""From the trained model to what the server loads: ONNX by onnxruntime-genai's builder, matrices in 8 bits.
 
-Single precision is exact and fast enough; the builder quantises GPT-OSS only from the original's own weights.
+The builder quantises GPT-OSS from the original's own weights only, so that it makes single precision here.
 """
 
 import subprocess
@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from inference.training.quantised import quantise
 from schemas.errors import InputError
 
 FILES = ("model.onnx", "model.onnx.data", "genai_config.json", "tokenizer.json")
@@ -24,9 +25,12 @@ def export(trained: Path, target: Path) -> int:
         built = Path(scratch) / "built"
         argv = [sys.executable, "-m", "onnxruntime_genai.models.builder"]
         argv += ["-i", str(trained), "-o", str(built), "-c", scratch, "-p", "fp32", "-e", "cpu"]
+        # A prompt's last token alone needs logits.
+        argv += ["--extra_options", "prune_lm_head=true"]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise InputError(f"the model builder refused {trained}: {done.stderr[-2000:]}")
+        quantise(built)
         for name in FILES:
             (target / name).write_bytes((built / name).read_bytes())
     return sum((target / name).stat().st_size for name in FILES)

@@ -1,5 +1,6 @@
 """Makes the small model, from nothing to the files that the server loads and the card that describes them."""
 
+import json
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,10 +15,11 @@ from transformers.utils import logging
 from inference.client import TEMPERATURE, TOP_K, TOP_P
 from inference.nano import Nano, Sampling
 from inference.registry import promoted
-from inference.training import card, evaluate, export, loop, model, tokenizer
+from inference.training import base, card, evaluate, export, loop, model, tokenizer
 from inference.training.corpus import HELD_OUT_SHARE, fingerprint
 from inference.training.halfway import Progress
 from inference.tritonserver import MODEL
+from schemas.errors import InputError
 
 STEPS = 6_000
 SEED = 7
@@ -33,6 +35,7 @@ def main(
     target: Path,
     *,
     refusal: evaluate.Refusal,
+    weights_of: Path | None = None,
     steps: int = STEPS,
     seed: int = SEED,
     threads: int = 1,
@@ -44,19 +47,41 @@ def main(
     About 35 min on one thread.
 
     `work_dir` keeps the tokenizer and a checkpoint: called again with the same steps and seed, it goes on
-    from there. `refusal` says why a script may not be sent, for the card to tell how many may.
-    Returns the metrics that the card is written from.
+    from there. `weights_of` is the folder of a version whose weights are taken, in place of training.
+    `refusal` says why a script may not be sent, for the card to tell how many may. Returns the metrics that
+    the card is written from.
 
     Raises:
-        InputError: the model could not be exported.
+        InputError: the model could not be exported, or `weights_of` holds none of this module's.
     """
     logging.set_verbosity_error()
     torch.set_num_threads(threads)
-    torch.manual_seed(seed)
     trained = work_dir / "trained"
     trained.mkdir(parents=True, exist_ok=True)
+    if weights_of is None:
+        made, told = _trained(work_dir, trained, steps, seed, report)
+    else:
+        made, told = _known(weights_of, trained)
+    made.save_pretrained(trained)
+    target.mkdir(parents=True, exist_ok=True)
+    told["model"]["bytes"] = export.export(trained, target)
+    served = promoted(MODEL) / "model.py"
+    if served.parent.resolve() != target.resolve():
+        shutil.copyfile(served, target / served.name)
+
+    scores, samples = scored(target, seed=seed, scripts=scripts, refusal=refusal, report=report)
+    metrics = told | scores | {"promotion": promotion(scores["sampled"])}
+    card.write(target, metrics, samples)
+    return metrics
+
+
+def _trained(
+    work_dir: Path, tokenizer_dir: Path, steps: int, seed: int, report: Report
+) -> tuple[GptOssForCausalLM, dict[str, Any]]:
+    """A model that is trained here, and what its card tells of that."""
+    torch.manual_seed(seed)
     words = tokenizer.train(seed)
-    tokenizer.save(words, trained)
+    tokenizer.save(words, tokenizer_dir)
     made = model.create(tokenizer.token_id(words, tokenizer.PAD), tokenizer.token_id(words, tokenizer.END))
     reports = loop.fit(
         made,
@@ -66,17 +91,19 @@ def main(
         checkpoint=work_dir / f"checkpoint-{seed}-{steps}.pt",
         report=lambda at: report("train", at.step, at.steps, f"loss {at.loss:.3f}"),
     )
-    made.save_pretrained(trained)
-    target.mkdir(parents=True, exist_ok=True)
-    written_bytes = export.export(trained, target)
-    served = promoted(MODEL) / "model.py"
-    if served.parent.resolve() != target.resolve():
-        shutil.copyfile(served, target / served.name)
+    return made, _told(made, reports, seed)
 
-    scores, samples = scored(target, seed=seed, scripts=scripts, refusal=refusal, report=report)
-    metrics = _metrics(made, reports, seed, written_bytes) | scores | _registered(scores["sampled"], seed)
-    card.write(target, metrics, samples)
-    return metrics
+
+def _known(folder: Path, tokenizer_dir: Path) -> tuple[GptOssForCausalLM, dict[str, Any]]:
+    """The model of a version that was trained by this module, and what its card tells of its training."""
+    known = base.load(folder)
+    tokenizer.save(known.tokenizer, tokenizer_dir)
+    try:
+        told: dict[str, Any] = json.loads((folder / "metrics.json").read_bytes())
+        told["training"]["held_out"]
+    except (OSError, ValueError, LookupError) as error:
+        raise InputError(f"{folder} does not say how it was trained: {error!r}") from error
+    return known.model, told | {"weights_of": folder.name}
 
 
 def scored(
@@ -111,25 +138,13 @@ def promotion(sampled: dict[str, Any]) -> dict[str, float]:
     return {"conditioning": sampled["right"]["all"], "guard_pass": min(sampled["sendable"].values())}
 
 
-def _registered(sampled: dict[str, Any], seed: int) -> dict[str, Any]:
-    """What `inference.registry` asks of a version."""
-    return {
-        "promotion": promotion(sampled),
-        "data": {"fingerprint": fingerprint(seed)},
-        "trained": datetime.now(UTC).date().isoformat(),
-    }
-
-
-def _metrics(
-    made: GptOssForCausalLM, reports: list[Progress], seed: int, written_bytes: int
-) -> dict[str, Any]:
+def _told(made: GptOssForCausalLM, reports: list[Progress], seed: int) -> dict[str, Any]:
     shape, last = made.config, reports[-1]
     every = max(1, len(reports) // _LOSSES)
     told = {at.step: at for at in (*reports[:1], *reports[every - 1 :: every], last)}
     return {
         "model": {
             "parameters": sum(parameter.numel() for parameter in made.parameters()),
-            "bytes": written_bytes,
             "layers": shape.num_hidden_layers,
             "hidden": shape.hidden_size,
             "vocabulary": shape.vocab_size,
@@ -147,4 +162,6 @@ def _metrics(
         },
         "losses": [[at.step, round(at.loss, 4)] for at in told.values()],
         "temperature": TEMPERATURE,
+        "data": {"fingerprint": fingerprint(seed)},
+        "trained": datetime.now(UTC).date().isoformat(),
     }

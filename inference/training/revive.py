@@ -1,7 +1,8 @@
-"""The shipped small model back in torch: the weights are in its ONNX file, exactly, under other names.
+"""The small model back in torch: the weights are in its ONNX file, under other names.
 
 onnxruntime-genai's builder joins q, k and v, turns the matrices of linear layers around, and keeps everything
-else as it was. So no second copy of the weights is published for whoever wants to train on.
+else as it was; matrices in 8 bits come back as they were rounded. So no second copy of the weights is
+published for whoever wants to train on.
 """
 
 import math
@@ -14,6 +15,7 @@ from tokenizers import Tokenizer
 from transformers import GptOssForCausalLM
 
 from inference.training import model
+from inference.training.quantised import experts_of, floats
 from inference.training.tokenizer import END, PAD, token_id
 from schemas.errors import InputError
 
@@ -21,7 +23,7 @@ _HEAD, _NORM, _EMBEDDING = "lm_head.weight", "model.norm.weight", "model.embed_t
 
 
 def revive(folder: Path) -> GptOssForCausalLM:
-    """The model that was exported to `folder`, with the same logits as the ONNX file's.
+    """The model that was exported to `folder`, with the ONNX file's logits, or nearly where that has 8 bits.
 
     Raises:
         InputError: the folder holds no small model of ours: a file is missing, or a shape is another's.
@@ -32,7 +34,7 @@ def revive(folder: Path) -> GptOssForCausalLM:
         words = Tokenizer.from_file(str(folder / "tokenizer.json"))
     except Exception as error:  # onnx, protobuf and tokenizers raise what they like
         raise InputError(f"cannot read the model in {folder}: {error}") from error
-    found = {one.name: torch.tensor(onnx.numpy_helper.to_array(one)) for one in graph.graph.initializer}
+    found = {name: torch.tensor(value) for name, value in floats(graph).items()}
     made = model.create(token_id(words, PAD), token_id(words, END))
     try:
         made.load_state_dict(_renamed(found, made))
@@ -44,8 +46,7 @@ def revive(folder: Path) -> GptOssForCausalLM:
 
 def _clamp(made: GptOssForCausalLM, graph: onnx.ModelProto) -> None:
     """Clamps as the graph does: one that was exported without a limit clamps nothing."""
-    node = next(node for node in graph.graph.node if node.op_type == "MoE")
-    limits = [attribute.f for attribute in node.attribute if attribute.name == "swiglu_limit"]
+    limits = [attribute.f for attribute in experts_of(graph).attribute if attribute.name == "swiglu_limit"]
     made.config.swiglu_limit = limits[0] if limits else None
     for layer in made.model.layers:
         layer.mlp.experts.limit = limits[0] if limits else math.inf

@@ -44,6 +44,10 @@ def nano(
         int | None, typer.Option("--steps", min=1, help="Fewer steps than the default, to try.")
     ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
+    weights_of: Annotated[
+        Path | None,
+        typer.Option("--weights-of", metavar="FOLDER", help="Export this version's weights; train nothing."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train the small language model that the embedded Triton serves, and export it as a new version.
@@ -52,6 +56,7 @@ def nano(
     from its last checkpoint when called again. It serves nobody until `holdfast models promote`.
 
     Example: holdfast train nano --threads 2
+    Example: holdfast train nano --weights-of inference/model_repository/script/1
     """
     require("onnx", "tokenizers", "torch", "transformers")
     from inference.training.nano import STEPS, main  # torch takes seconds, and is an extra
@@ -61,7 +66,13 @@ def nano(
         folder = target or next_version(settings.model_repository, MODEL)
         work_dir = settings.work_dir / "train"
         metrics = main(
-            work_dir, folder, refusal=refusal, steps=steps or STEPS, threads=threads, report=report
+            work_dir,
+            folder,
+            refusal=refusal,
+            weights_of=weights_of,
+            steps=steps or STEPS,
+            threads=threads,
+            report=report,
         )
     tell(metrics, folder, as_json)
 

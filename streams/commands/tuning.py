@@ -147,6 +147,7 @@ def _train(
         known = msgspec.structs.replace(known, steps=steps)
     with reporting() as report:
         order = tuned.Order(
+            # The first version's weights are in single precision, and those of later ones are not.
             base=MODEL_REPOSITORY / MODEL / "1" if base == NANO else Path(base),
             data=data,
             target=target,

@@ -7,7 +7,8 @@ from tokenizers import Tokenizer, models
 from inference.estimate import Estimator, answer_ids, probability, question
 from inference.nano import MAX_POSITIONS, Nano
 from inference.prompt import OPENER
-from inference.tritonserver import MODEL, MODEL_REPOSITORY
+from inference.registry import promoted
+from inference.tritonserver import MODEL
 from schemas.errors import InputError
 from schemas.vocabulary import Locale
 
@@ -16,7 +17,7 @@ SENTENCES = ("You logged in 3 times in the last 7 days.",)
 
 @pytest.fixture(scope="module")
 def nano() -> Nano:
-    return Nano(MODEL_REPOSITORY / MODEL / "1")
+    return Nano(promoted(MODEL))
 
 
 @pytest.mark.parametrize("locale", Locale)

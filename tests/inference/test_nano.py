@@ -8,12 +8,13 @@ import pytest
 from inference.client import TEMPERATURE, TOP_K, TOP_P
 from inference.nano import MAX_POSITIONS, Nano, Sampling
 from inference.prompt import prompt
+from inference.registry import promoted
 from inference.training.corpus import examples
 from inference.training.evaluate import evaluate
-from inference.tritonserver import MODEL, MODEL_REPOSITORY
+from inference.tritonserver import MODEL
 from operators.ladder import refusal
 
-FOLDER = MODEL_REPOSITORY / MODEL / "1"
+FOLDER = promoted(MODEL)
 PROMPT = prompt(next(examples(1)).profile)
 
 

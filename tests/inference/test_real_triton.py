@@ -19,9 +19,10 @@ from tritonclient.grpc.aio import InferenceServerClient
 
 from inference.client import ScriptModel
 from inference.prompt import prompt
+from inference.registry import promoted
 from inference.training.corpus import examples
 from inference.training.evaluate import judge
-from inference.tritonserver import MODEL_REPOSITORY, command
+from inference.tritonserver import MODEL, MODEL_REPOSITORY, command
 from schemas.errors import BreakerOpen, DeadlineExceeded, GenerationError, UnavailableError
 
 pytestmark = pytest.mark.real
@@ -89,7 +90,7 @@ async def test_it_writes_what_the_header_asks_for(model: ScriptModel) -> None:
     made = [await model.generate(prompt(profile), now_ms() + 5000) for profile in HELD_OUT]
     right = [judge(profile, one.text)["all"] for profile, one in zip(HELD_OUT, made, strict=True)]
     assert sum(right) >= len(right) - 2
-    assert {(one.model, one.model_version) for one in made} == {("holdfast-nano", "1")}
+    assert {(one.model, one.model_version) for one in made} == {("holdfast-nano", promoted(MODEL).name)}
 
 
 async def test_requests_that_come_together_are_all_answered(model: ScriptModel) -> None:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from kafka import KafkaProducer
 
+from inference.registry import promoted
 from inference.room import FILE
 from inference.tritonserver import MODEL, MODEL_REPOSITORY
 from schemas.codec import encode
@@ -31,7 +32,7 @@ _WAIT_S = 120.0
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     repository = tmp_path_factory.mktemp("models") / "repository"
     shutil.copytree(MODEL_REPOSITORY, repository)
-    (repository / MODEL / "1" / FILE).write_text('{"example_tokens": 60}')
+    (promoted(MODEL, repository) / FILE).write_text('{"example_tokens": 60}')
     stack = Stack(Settings(work_dir=tmp_path_factory.mktemp("drafter"), model_repository=repository))
     try:
         yield stack.up(only=("broker", "redis", "triton", "drafter")).bootstrap_servers
