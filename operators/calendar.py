@@ -80,7 +80,8 @@ def is_quiet(at_ms: int, quiet: QuietHours, where: ZoneInfo) -> bool:
     >>> [is_quiet(hour * 3_600_000, night, zone("UTC")) for hour in (7, 8, 20, 21)]
     [True, False, False, True]
     """
-    clock = datetime.fromtimestamp(at_ms // MINUTE_MS * 60, where).strftime("%H:%M")
+    at = datetime.fromtimestamp(at_ms // MINUTE_MS * 60, where)
+    clock = f"{at.hour:02}:{at.minute:02}"
     if quiet.begin < quiet.end:
         return quiet.begin <= clock < quiet.end
     return clock >= quiet.begin or clock < quiet.end

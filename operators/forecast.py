@@ -7,7 +7,7 @@ edge to edge, not from pane to pane.
 
 from bisect import bisect_left
 
-from operators.tier import ONBOARDING_PANES, activity, next_tier, usual_hours
+from operators.tier import ONBOARDING_PANES, activity, stays, usual_hours
 from operators.window import RECENT_PANES, WINDOW_PANES, Window, counts
 from schemas.vocabulary import Tier
 
@@ -32,23 +32,23 @@ def forecast(window: Window, first: int, tier: Tier | None) -> int:
     """
     mask = window.mask
     start = window.done + 1
+
+    def changes(ahead: int) -> bool:
+        assert tier is not None  # who has none is not asked about
+        return not stays(tier, percent_at(mask, ahead, start + ahead - first + 1))
+
     if tier is None:
         settled = max(start, first + ONBOARDING_PANES - 1)
         return min(settled, _forgotten(mask, start))
     ahead = 0
     while mask >> ahead & _SEEN:
-        tenure = start + ahead - first + 1
-        if next_tier(tier, percent_at(mask, ahead, tenure)) is not tier:
+        if changes(ahead):
             return start + ahead
         edge = _next_edge(mask, ahead)
-        if tenure < WINDOW_PANES:
+        if start + ahead - first + 1 < WINDOW_PANES:
             # Activity only rises up to the edge: one look at the last pane tells, bisection finds it.
             span = range(ahead + 1, edge)
-            rises = bisect_left(
-                span,
-                True,
-                key=lambda a: next_tier(tier, percent_at(mask, a, start + a - first + 1)) is not tier,
-            )
+            rises = bisect_left(span, True, key=changes)
             if rises < len(span):
                 return start + span[rises]
         ahead = edge

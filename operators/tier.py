@@ -42,6 +42,23 @@ def tier_of(percent: float) -> Tier:
     return TIERS[-1]
 
 
+_STAYS = {
+    tier: (_FLOORS[rank] if rank < len(_FLOORS) else 0.0, _FLOORS[rank - 1] + RISE_MARGIN if rank else 101.0)
+    for rank, tier in enumerate(TIERS)
+}
+"""What activity must reach, and stay below, for each tier to be kept; the first must be exceeded."""
+
+
+def stays(tier: Tier, percent: float) -> bool:
+    """Whether an evaluation leaves the tier as it is: `next_tier` is it, in a third of the time.
+
+    >>> [stays(Tier.LOW, x) for x in (59.9, 60, 94.9, 95)], stays(Tier.VERY_LOW, 90)
+    ([False, True, True, False], False)
+    """
+    floor, ceiling = _STAYS[tier]
+    return floor <= percent < ceiling and (percent > floor or tier is not TIERS[0])
+
+
 def next_tier(tier: Tier, percent: float) -> Tier:
     """The tier after an evaluation: down at once, up only past a tier's upper bound + 5.
 

@@ -1,5 +1,6 @@
 """The 30-day window of one user as one integer: 720 panes of an hour, one bit each."""
 
+from functools import lru_cache
 from hashlib import md5
 
 from msgspec import Struct
@@ -10,6 +11,7 @@ RECENT_PANES = 168
 PHASE_STEP_MS = 878
 
 
+@lru_cache(maxsize=1024)
 def phase_ms(key: str) -> int:
     """The user's own offset of pane boundaries, 0 to 3,595,410 ms, so that users' panes end spread.
 

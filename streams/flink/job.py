@@ -8,7 +8,7 @@ Kafka, events and the agents' answers ─ watermark of each partition, in the JV
 import sys
 from collections.abc import Sequence
 
-from pyflink.common import Types
+from pyflink.common import Row, Types
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.table import DataTypes, Schema, StreamTableEnvironment
 
@@ -71,19 +71,19 @@ def build(
     tables.get_config().set("table.exec.state.ttl", DEDUP_TTL)
     for source in _sources(settings):
         tables.execute_sql(source)
-    tables.execute_sql(_sink(settings))
-    rows = tables.to_data_stream(tables.sql_query(f"{records or FIRST} UNION ALL {every('answers')}"))
+    # Two inputs of the operator, not one of both joined: rows would cross to one more thread for that.
+    events, answers = (
+        tables.to_data_stream(tables.sql_query(query)).key_by(_first_field, key_type=Types.STRING())
+        for query in (records or FIRST, every("answers"))
+    )
     published = (
-        rows.key_by(lambda row: row[0], key_type=Types.STRING())
-        .process(lives, output_type=OUTPUT)
-        .name(KEYED_OPERATOR)
-        .uid(KEYED_OPERATOR)
+        events.connect(answers).process(lives, output_type=OUTPUT).name(KEYED_OPERATOR).uid(KEYED_OPERATOR)
     )
     streams = [published]
     if lives.rules_from is not None:
         offers = (
             published.get_side_output(OFFERS)
-            .key_by(lambda row: row[0], key_type=Types.STRING())
+            .key_by(_first_field, key_type=Types.STRING())
             .process(Offers(lives.rules_from), output_type=OUTPUT)
             .name(OFFERS_OPERATOR)
             .uid(OFFERS_OPERATOR)
@@ -94,9 +94,17 @@ def build(
         "value", DataTypes.BYTES()
     )
     inserts = tables.create_statement_set()
-    for stream in streams:  # a sink each: joined before it, all rows would cross from thread to thread
-        inserts.add_insert("published", tables.from_data_stream(stream, schema.build()))
+    # A sink table each: streams into one would be joined before it, and so cross to another thread as well.
+    for number, stream in enumerate(streams):
+        sink = f"published_{number}"
+        tables.execute_sql(_sink(settings, sink))
+        inserts.add_insert(sink, tables.from_data_stream(stream, schema.build()))
     inserts.attach_as_datastream()
+
+
+def _first_field(row: Row) -> str:
+    """A row's key."""
+    return str(row[0])
 
 
 def _sources(settings: Settings) -> tuple[str, str]:
@@ -226,9 +234,9 @@ def every(table: str) -> str:
     FROM {table}"""
 
 
-def _sink(settings: Settings) -> str:
+def _sink(settings: Settings, name: str) -> str:
     return f"""
-        CREATE TEMPORARY TABLE published (
+        CREATE TEMPORARY TABLE {name} (
             `topic` STRING NOT NULL METADATA,
             `key` BYTES,
             `value` BYTES

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 from pyflink.common import Row, Types
-from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext, TimerService
+from pyflink.datastream import KeyedCoProcessFunction, OutputTag, RuntimeContext, TimerService
 from pyflink.datastream.state import ValueStateDescriptor
 from pyflink.metrics import MetricGroup
 
@@ -55,7 +55,7 @@ class _Told:
         self._versions.inc(versions - self._versions.get_count())
 
 
-class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
+class Lives(KeyedCoProcessFunction):  # type: ignore[misc]  # PyFlink has no types
     """Takes records as rows (user, topic, partition, offset, append_ms, key, value), gives rows to publish.
 
     Those are (topic, key, value). A record that is accepted has its user's key.
@@ -94,8 +94,15 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
         if self._rules is not None and self._told is not None:
             self._rules.unwatch(self._told)
 
-    def process_element(self, row: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
-        """An event or answer changes its user's state; what is rejected goes into the dead-letter topic."""
+    def process_element1(self, row: Row, ctx: KeyedCoProcessFunction.Context) -> Iterator[Row]:
+        """An event changes its user's state; what is rejected goes into the dead-letter topic."""
+        yield from self._processed(row, ctx)
+
+    def process_element2(self, row: Row, ctx: KeyedCoProcessFunction.Context) -> Iterator[Row]:
+        """An answer does so as well."""
+        yield from self._processed(row, ctx)
+
+    def _processed(self, row: Row, ctx: KeyedCoProcessFunction.Context) -> Iterator[Row]:
         user, topic, partition, offset, append_ms, key, value = row
         place = flow.Place(topic, partition, offset, append_ms)
         try:
@@ -111,7 +118,7 @@ class Lives(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
         self._keep(life, state, after, timers)
         yield from self._published(found, time.time() * 1000)
 
-    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
+    def on_timer(self, timestamp: int, ctx: KeyedCoProcessFunction.OnTimerContext) -> Iterator[Row]:
         """The watermark has reached the last millisecond before a boundary at which something changes."""
         timers = ctx.timer_service()
         watermark_ms = timers.current_watermark()
