@@ -8,6 +8,7 @@ import typer
 from msgspec import Struct
 from rich.table import Table
 
+from benchmarks.simulation.chances import keyed
 from benchmarks.simulation.customers import Flags, Floats, Ints
 from benchmarks.simulation.parameters import Rhythm
 from benchmarks.simulation.rhythm import session_times, starts
@@ -173,7 +174,8 @@ def _simulated(
     per_day = rate[who] * np.where(is_weekend, rhythm.weekend, 1.0) * 7 / (5 + 2 * rhythm.weekend)
     many = dice.poisson(per_day)
     of, day_s = np.repeat(who, many), np.repeat(day_s, many)
-    session, seconds = session_times(dice, day_s + starts(dice, of, hour, rhythm), rhythm)
+    sessions = keyed(int(dice.integers(2**32)), np.arange(len(of)))
+    session, seconds, _ = session_times(sessions, day_s + starts(sessions, hour[of], rhythm), rhythm)
     user = of[session]
     order = np.lexsort((seconds, user))
     return seconds[order], user[order]

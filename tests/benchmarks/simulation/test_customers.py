@@ -7,7 +7,7 @@ import pytest
 from benchmarks.simulation.customers import PRICE, TROUBLE, Customers, Day, Mood, pass_day
 from benchmarks.simulation.parameters import OFFERS, Assumed, World
 from benchmarks.simulation.response import Message, fit
-from benchmarks.simulation.rhythm import DAY_MS, events_of
+from benchmarks.simulation.rhythm import DAY_MS, events_of, rates
 from schemas.events import Login, Replay
 from schemas.vocabulary import STRATEGIES, Locale, Strategy
 
@@ -88,3 +88,29 @@ def test_events_lie_within_their_day_and_follow_from_the_seed(day: int) -> None:
     assert all(day * DAY_MS <= event.ts < (day + 1) * DAY_MS for event in made[0])
     assert {event.user_id for event in made[0]} <= set(customers.ids[50:])
     assert any(isinstance(event, Login) for event in made[0])
+
+
+def test_what_happens_to_one_customer_moves_no_event_of_another() -> None:
+    customers = Customers(60, 5, ASSUMED)
+    as_ever, changed = Mood(customers), Mood(customers)
+    changed.satisfaction[7], changed.need[8], changed.here[9] = -2.0, TROUBLE, False
+    for day in range(20):
+        one, other = (
+            events_of(customers, mood, 5, day, day * DAY_MS, REPLAY, ASSUMED) for mood in (as_ever, changed)
+        )
+        touched = {customers.ids[who] for who in (7, 8, 9)}
+        assert [it for it in one if it.user_id not in touched] == [
+            it for it in other if it.user_id not in touched
+        ]
+        # Who comes less often has some of the visits that they would have had, and no others.
+        visits = [{it.ts for it in made if it.user_id == customers.ids[7]} for made in (one, other)]
+        assert visits[1] <= visits[0]
+
+
+def test_rates_and_hours_are_those_of_the_rhythm() -> None:
+    customers = Customers(2_000, 5, ASSUMED)
+    made = events_of(customers, Mood(customers), 5, 1, DAY_MS, REPLAY, ASSUMED)
+    logins = sum(isinstance(event, Login) for event in made)
+    expected = rates(customers, Mood(customers), False, ASSUMED).sum()
+    assert abs(logins - expected) < 4 * expected**0.5
+    assert abs(len(made) / logins - 1 / (1 - ASSUMED.rhythm.stays)) < 0.3, "a few events lie past midnight"

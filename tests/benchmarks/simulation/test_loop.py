@@ -91,7 +91,9 @@ def test_each_week_the_product_is_asked_and_what_it_refuses_changes_nothing() ->
     assert [one.version for one in ran().versions] == ["day-0"]
 
 
-def test_what_the_product_proposes_holds_from_the_next_day_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_product_proposes_holds_from_the_next_day_on_and_for_its_arm_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     best = tuple(float(name == CHOICE_NAMES[0]) for name in CHOICE_NAMES)
 
     def propose(*_: object) -> Proposal:
@@ -99,16 +101,29 @@ def test_what_the_product_proposes_holds_from_the_next_day_on(monkeypatch: pytes
         return Proposal(experiment=LEARNS, arms=CHOICE_NAMES, decisions=1, answered=1, after=weights)
 
     monkeypatch.setattr(looping, "propose", propose)
-    loop = Loop(Plan(users=80, days=14, seed=4), InMemory())
-    loop.run()
+    learning, other = (
+        Loop(Plan(users=80, days=21, seed=4, learns=learns), InMemory()) for learns in (True, False)
+    )
+    learning.run()
+    other.run()
     changed_ms = BEGIN_MS + (WARM_UP_DAYS + 7) * DAY_MS
     given: dict[bool, set[str]] = {True: set(), False: set()}
-    for one in loop.ledger.decisions:
+    for one in learning.ledger.decisions:
         if one.ruling is not None and one.ruling.standing.at == one.at:
             given[one.at > changed_ms].update(
                 each.arm for each in one.ruling.assigned if each.experiment == LEARNS
             )
     assert given[True] == {CHOICE_NAMES[0]} < given[False]
+    assert _told(learning, LEARNS, True) != _told(other, LEARNS, True)
+    assert _told(learning, LEARNS, False) == _told(other, LEARNS, False)
+
+
+def _told(loop: Loop, arm: str, inside: bool) -> list[tuple[str, str, int]]:
+    """What became of the customers of `arm`, or of all others."""
+    theirs = {
+        name for name, one in zip(loop.customers.ids, loop.ledger.arm, strict=True) if (one == arm) is inside
+    }
+    return [(one.outcome_id, one.kind, one.ts) for one in loop.ledger.outcomes if one.user_id in theirs]
 
 
 def test_nothing_is_learned_at_first() -> None:
