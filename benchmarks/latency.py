@@ -6,6 +6,7 @@ and is counted from it (no coordinated omission), so a stall shows in full. The 
 JVM still compiles, are driven at the same load and left out.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,7 @@ from benchmarks.report import show
 from benchmarks.run import Run
 from benchmarks.scenario import Component, Scenario, course
 from benchmarks.stack import own_stack
-from streams.commands.output import AsJson, notice, print_json
+from streams.commands.output import AsJson, keep, print_json
 from streams.commands.stack import started_up
 from streams.rulefile import load_rules
 from streams.rules import publish_rules
@@ -60,7 +61,7 @@ def latency(
         typer.Option("--rules", metavar="FILE", help="Rules that hold meanwhile, as benchmarks/rules.yaml."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Write report.json and latency.svg there.")
+        Path | None, typer.Option("--out", metavar="DIR", help="Write latency.json and latency.svg there.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -92,10 +93,7 @@ def latency(
         publish_rules(stack.settings.bootstrap_servers, versions)
         report = Run(stack, planned).report()
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(report)))
-        plot(report, out / "latency.svg")
-        notice(f"written: {out / 'report.json'}, {out / 'latency.svg'}")
+        keep(out, "latency", report, partial(plot, report))
     if as_json:
         print_json(report)
     else:

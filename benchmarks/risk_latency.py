@@ -23,7 +23,7 @@ from benchmarks.sender import Sender
 from benchmarks.stack import own_stack
 from schemas.decision import Decision
 from schemas.vocabulary import Cause, Trigger
-from streams.commands.output import AsJson, notice, out, print_json, progress
+from streams.commands.output import AsJson, keep, out, print_json, progress
 from streams.commands.stack import started_up
 from streams.consumer import Record
 from streams.drive import Drive, Load
@@ -147,9 +147,7 @@ def risk_latency(
             started_up(stack)
             report = _run(stack.settings, parameters)
     if to is not None:
-        to.mkdir(parents=True, exist_ok=True)
-        (to / "risk-latency.json").write_bytes(msgspec.json.format(msgspec.json.encode(report)))
-        notice(f"written: {to / 'risk-latency.json'}")
+        keep(to, "risk-latency", report)
     if as_json:
         print_json(report)
     else:

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,8 +26,8 @@ from benchmarks.filled import SAME, SECOND, Filled, Stage, Store, stages
 from benchmarks.machine import machine
 from benchmarks.stack import own_stack
 from benchmarks.usage import Usage
-from schemas.errors import InputError, UnavailableError
-from streams.commands.output import AsJson, out, print_json, progress
+from schemas.errors import UnavailableError
+from streams.commands.output import AsJson, keep, out, print_json, progress
 from streams.embedded import process
 from streams.flink.rest import KEYED_OPERATOR, Rest, Task
 from streams.producer import Sent, send
@@ -77,7 +78,7 @@ def scale(
         list[Store] | None, typer.Option("--store", help="Only this one; may be given several times.")
     ] = None,
     out_dir: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Write report.json and scale.svg there.")
+        Path | None, typer.Option("--out", metavar="DIR", help="Write scale.json and scale.svg there.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -103,18 +104,7 @@ def scale(
     else:
         _print(report)
     if out_dir is not None:
-        _write(report, out_dir)
-
-
-def _write(report: Report, out_dir: Path) -> None:
-    """Keep the report, and the cost curve where there is one."""
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        (out_dir / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(report)))
-        if report.curve:
-            plot(report.curve, out_dir / "scale.svg")
-    except OSError as error:
-        raise InputError(f"cannot write to {out_dir}: {error}") from error
+        keep(out_dir, "scale", report, partial(plot, report.curve) if report.curve else None)
 
 
 def _fill(store: Store, users: int) -> Filled:

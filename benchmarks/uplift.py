@@ -7,11 +7,11 @@ target on predicted lift", 2007) some users stay only with an offer, some leave 
 some are driven away by it.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import matplotlib
-import msgspec
 import numpy as np
 import typer
 from matplotlib.figure import Figure
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from inference.uplift import Effect, Trial, coefficient, coefficient_ci, effect, expected, qini, ranked
-from streams.commands.output import AsJson, notice, out, print_json
+from streams.commands.output import AsJson, keep, out, print_json
 from streams.pictures import BLUE, GREY, ORANGE, STYLE, undated
 
 Floats = NDArray[np.float64]
@@ -130,10 +130,7 @@ def uplift(
     """
     told = found(users, seed)
     if to is not None:
-        to.mkdir(parents=True, exist_ok=True)
-        (to / "uplift.json").write_bytes(msgspec.json.format(msgspec.json.encode(told)))
-        plot(told, to / "uplift.svg")
-        notice(f"written: {to / 'uplift.json'}, {to / 'uplift.svg'}")
+        keep(to, "uplift", told, partial(plot, told))
     if as_json:
         print_json(told)
     else:

@@ -14,6 +14,11 @@ Dudik, Langford and Li, 2011). Weights are judged on decisions later than those 
 bet is: two halves that judge what was learned of each other are wrong together, and an error that takes them
 for independent is too small by up to a root of two (Luedtke and van der Laan, Annals of Statistics 44(2),
 2016; Blum, Kalai and Langford, COLT 1999). The error is one of whole users.
+
+What is not proven yet acts in part: so much of the way from the weights that people set to the learned ones
+is gone that no more may be lost than is put at risk (Kazerouni et al., "Conservative Contextual Linear
+Bandits", NeurIPS 2017). For the gain of weights between two is the same part of the gain from one to the
+other, and so is its bound.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -233,6 +238,30 @@ def _gain(parts: Sequence[_Judged], counts: Sequence[float] = ()) -> Gain:
     )
 
 
+def affordable(judged: Gain, at_risk: float) -> float:
+    """How much of the way to the weights that were judged may be gone with `at_risk` answers per decision.
+
+    All of it where no more would surely be lost, and otherwise the part that loses no more, for as certain.
+
+    >>> gain = Gain(dr=0.0, ci=(-0.02, 0.02), least=-0.02, ips=0, snips=0, decisions=900, effective=300)
+    >>> [affordable(gain, at_risk) for at_risk in (0.0, 0.005, 0.03)]
+    [0.0, 0.25, 1.0]
+    """
+    return 1.0 if judged.least >= -at_risk else at_risk / -judged.least
+
+
+def between(before: Weights, after: Weights, part: float) -> dict[str, tuple[float, ...]]:
+    """The weights that lie `part` of the way from `before` to `after`, in all contexts of `after`.
+
+    >>> between({"high": (1.0, 0.0)}, {"high": (0.2, 0.8)}, 0.5)
+    {'high': (0.6, 0.4)}
+    """
+    return {
+        context: _rounded((1 - part) * np.array(before[context]) + part * np.array(weights))
+        for context, weights in after.items()
+    }
+
+
 def joined(logs: Sequence[Log]) -> Log:
     """The rows of all `logs`, which follow each other in time."""
     return Log(
@@ -244,21 +273,37 @@ def simulated(decisions: int, answers: Mapping[str, Sequence[float]], weights: W
     """A log of a made-up world whose truth is known: each arm's share of `answers` by context."""
     dice = np.random.default_rng(seed)
     context = dice.choice(sorted(answers), size=decisions)
-    shares = np.array([weights[one] for one in context])
-    arm = (dice.random(decisions)[:, None] > shares.cumsum(axis=1)).sum(axis=1).clip(max=shares.shape[1] - 1)
-    likely = np.array([answers[one][at] for one, at in zip(context, arm, strict=True)])
+    likely, shares = (np.array([of[one] for one in context]) for of in (answers, weights))
+    at = np.arange(decisions)
+    return made_up(dice, at, at.astype(str), context, shares, likely)
+
+
+def made_up(
+    dice: np.random.Generator,
+    at: NDArray[np.int64],
+    unit: NDArray[np.str_],
+    context: NDArray[np.str_],
+    shares: NDArray[np.float64],
+    answers: NDArray[np.float64],
+) -> Log:
+    """A made-up log: each row's arm is drawn by its `shares`, and answered as often as its `answers` say.
+
+    Nobody complains or leaves, and no arm costs anything.
+    """
+    rows, size = np.arange(len(at)), len(at)
+    arm = (dice.random(size)[:, None] > shares.cumsum(axis=1)).sum(axis=1).clip(max=shares.shape[1] - 1)
     return Log(
-        at=np.arange(decisions),
-        unit=np.arange(decisions).astype(str),
+        at=at,
+        unit=unit,
         context=context,
-        stratum=np.full(decisions, ""),
+        stratum=np.full(size, ""),
         arm=arm,
-        propensity=shares[np.arange(decisions), arm],
-        answered=dice.random(decisions) < likely,
-        complained=np.zeros(decisions, dtype=bool),
-        left=np.zeros(decisions, dtype=bool),
-        cost=np.zeros(decisions),
-        known=np.zeros((decisions, 0)),
+        propensity=shares[rows, arm],
+        answered=dice.random(size) < answers[rows, arm],
+        complained=np.zeros(size, dtype=bool),
+        left=np.zeros(size, dtype=bool),
+        cost=np.zeros(size),
+        known=np.zeros((size, 0)),
     )
 
 
@@ -285,12 +330,14 @@ def _rates(
     columns = np.zeros((len(contexts), arms, arms * (1 + len(parts))))
     for context, arm in np.ndindex(len(contexts), arms):
         columns[context, arm, [arm, *(arms * (1 + parts.index(part)) + arm for part in named[context])]] = 1
-    _, stratum = np.unique(log.stratum, return_inverse=True)
-    cells, row = np.unique(np.column_stack([where, stratum, log.arm]), axis=0, return_inverse=True)
+    strata, stratum = np.unique(log.stratum, return_inverse=True)
+    shape = (len(contexts), len(strata), arms)
+    found, row = np.unique(np.ravel_multi_index((where, stratum, log.arm), shape), return_inverse=True)
+    cells = np.column_stack(np.unravel_index(found, shape))
     many = np.bincount(row)
     shares = np.bincount(row, weights=happened) / many
     likely = (many * shares + _OF_ALL * overall) / (many + _OF_ALL)
-    _, place = np.unique(cells[:, :2], axis=0, return_inverse=True)
+    _, place = np.unique(found // arms, return_inverse=True)
     bases = np.eye(int(place.max()) + 1)[place]
     design = np.hstack([columns[cells[:, 0], cells[:, 2]], bases])
     spread = np.full(design.shape[1], CONTEXTS_DIFFER * overall)
@@ -336,12 +383,11 @@ def _expected(
 ) -> NDArray[np.float64]:
     """The mean value of each arm in each row's context, near the arm's mean where there is little."""
     found = np.zeros((len(contexts), arms))
-    for arm in range(arms):
-        of_arm = log.arm == arm
-        overall = float(value[of_arm].mean()) if of_arm.any() else 0.0
-        for context in np.unique(contexts):
-            here = value[of_arm & (log.context == context)]
-            found[contexts == context, arm] = (here.sum() + 10 * overall) / (len(here) + 10)
+    overall = np.bincount(log.arm, value, arms) / np.maximum(np.bincount(log.arm, minlength=arms), 1)
+    for context in np.unique(contexts):
+        here = log.context == context
+        many, total = (np.bincount(log.arm[here], of, arms) for of in (None, value[here]))
+        found[contexts == context] = (total + 10 * overall) / (many + 10)
     return found
 
 

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from inference.bandit import Gain, Log, Weights, Worth, gain_of_learning, learn
+from inference.bandit import Gain, Log, Weights, Worth, affordable, between, gain_of_learning, learn
 from inference.uplift import Effect, Trial, effect, worths
 from schemas.decision import Decision
 from schemas.errors import InputError
@@ -26,6 +26,8 @@ ANSWERS = frozenset({OutcomeKind.CLICKED, OutcomeKind.REPLIED, OutcomeKind.CONVE
 COMPLAINTS = frozenset({OutcomeKind.COMPLAINT, OutcomeKind.UNSUBSCRIBED})
 LEAST = 400
 """Decisions below which nothing is learned."""
+AT_RISK = 0.1
+"""Share of the answers that weights which are not proven may lose."""
 _LEARNED = "bandit-"
 """How the names of versions begin of which the weights were learned."""
 
@@ -33,16 +35,16 @@ _LEARNED = "bandit-"
 class Order(Struct, frozen=True, kw_only=True):
     """What is to be learned, and how carefully.
 
-    `by_plan` learns for each tier and plan, else for each tier. Weights are published where their gain over
-    those that people set, in answers per decision, is above `margin` with a confidence of 95 %. `simulated`
-    learns of simulated outcomes, and of no others.
+    `by_plan` learns for each tier and plan, else for each tier. `at_risk` is the share of the answers that
+    what is published may lose against the weights that people set, with a confidence of 95 %: the learned
+    weights act in part until they are proven. `simulated` learns of simulated outcomes, and of no others.
     """
 
     tenant: str
     experiment: str
     by_plan: bool = False
     floor: float = 0.05
-    margin: float = 0.0
+    at_risk: float = AT_RISK
     worth: Worth = Worth()
     window_days: float = 7.0
     simulated: bool = False
@@ -59,7 +61,10 @@ class Uplift(Struct, frozen=True, kw_only=True):
 
 
 class Proposal(Struct, frozen=True, kw_only=True):
-    """The next weights and what speaks for them; `refused` says why they are not to be published."""
+    """The next weights and what speaks for them; `refused` says why they are not to be published.
+
+    `after` lies `part` of the way from people's weights to the `learned`, whose gain over people's is `gain`.
+    """
 
     experiment: str
     arms: tuple[str, ...]
@@ -67,6 +72,8 @@ class Proposal(Struct, frozen=True, kw_only=True):
     answered: int
     before: dict[str, tuple[float, ...]] = {}
     after: dict[str, tuple[float, ...]] = {}
+    learned: dict[str, tuple[float, ...]] = {}
+    part: float = 0.0
     gain: Gain | None = None
     uplift: tuple[Uplift, ...] = ()
     simulated: bool = False
@@ -94,8 +101,8 @@ def propose(
         answered=int(log.answered.sum()),
         simulated=order.simulated,
     )
-    if refused := _too_thin(log, order):
-        return msgspec.structs.replace(found, refused=refused)
+    if thin := _too_thin(log, order):
+        return msgspec.structs.replace(found, refused=thin)
     contexts = [str(context) for context in np.unique(log.context)]
     people, since_ms = _set_by_people(book, experiment, order)
     believed = {context: _weights(people, context) for context in contexts}
@@ -115,14 +122,17 @@ def propose(
         )
         return believed | learned
 
-    judged = gain_of_learning(log, believed, weights, order.worth, since_ms)
+    judged, learned = gain_of_learning(log, believed, weights, order.worth, since_ms), weights(log)
+    part, refused = _part(judged, order.at_risk * float(log.answered.mean()))
     return msgspec.structs.replace(
         found,
         before={context: _weights(experiment, context) for context in contexts},
-        after=dict(weights(log)),
+        after=between(believed, learned, part),
+        learned=dict(learned),
+        part=part,
         gain=judged,
         uplift=tuple(_uplifts(log, experiment, order)),
-        refused=_doubt(judged, order),
+        refused=refused,
     )
 
 
@@ -143,16 +153,14 @@ def _set_by_people(book: RuleBook, experiment: Experiment, order: Order) -> tupl
     return people, min(rules.since for rules, one in of_version if one.by_context == people.by_context)
 
 
-def _doubt(judged: Gain | None, order: Order) -> str:
+def _part(judged: Gain | None, at_risk: float) -> tuple[float, str]:
+    """How much of the way to the learned weights may be gone, or why none of it."""
     if judged is None or judged.decisions < LEAST:
         many = 0 if judged is None else judged.decisions
-        return f"{many:,} decisions can be judged on, {LEAST} are needed since people set the weights"
-    if judged.least <= order.margin:
-        return (
-            f"the gain may be as low as {judged.least:.4f} answers per decision, "
-            f"and is to be above {order.margin:g}"
-        )
-    return ""
+        return 0.0, f"{many:,} decisions can be judged on, {LEAST} are needed since people set the weights"
+    part = affordable(judged, at_risk)
+    lost = f"the gain may be as low as {judged.least:.4f} answers per decision"
+    return part, "" if part else f"{lost}, and nothing is put at risk"
 
 
 def revised(rules: Rules, order: Order, weights: Weights, since_ms: int) -> Rules:

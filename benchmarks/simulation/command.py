@@ -1,6 +1,7 @@
 """`python -m benchmarks simulate`: simulated customers around the real stack, and what it does for them."""
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from benchmarks.stack import own_stack
 from schemas.codec import encode
 from schemas.errors import InputError
 from schemas.topics import DECISIONS
-from streams.commands.output import AsJson, notice, print_json, progress
+from streams.commands.output import AsJson, keep, print_json, progress
 from streams.commands.stack import started_up
 from streams.consumer import reading
 from streams.settings import Settings, load_settings
@@ -60,10 +61,7 @@ def simulate(
         raise InputError("--records wants --memory and --out: a stack has the records on its topics")
     found = in_memory(plan, out if records else None) if memory else on_stack(plan, load_settings())
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "simulation.json").write_bytes(msgspec.json.format(msgspec.json.encode(found)))
-        plot(found, out / "simulation.svg")
-        notice(f"written: {out / 'simulation.json'}, {out / 'simulation.svg'}")
+        keep(out, "simulation", found, partial(plot, found))
     if as_json:
         print_json(found)
     else:

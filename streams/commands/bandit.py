@@ -10,7 +10,7 @@ from inference.bandit import Worth
 from schemas.errors import InputError
 from streams.commands.output import AsJson, epoch_ms, notice, out, print_json
 from streams.feedback import read_decisions, read_feedback
-from streams.learning import Order, Proposal, propose, revised
+from streams.learning import AT_RISK, Order, Proposal, propose, revised
 from streams.rules import publish_rules, read_rules
 from streams.settings import load_settings
 
@@ -35,9 +35,12 @@ def update(
         bool, typer.Option("--by-plan", help="Weights for each tier and plan, else for each tier.")
     ] = False,
     floor: Annotated[float, typer.Option("--floor", help="The least share of every arm.")] = 0.05,
-    margin: Annotated[
-        float, typer.Option("--margin", help="What the gain must exceed with 95 %, answers per decision.")
-    ] = 0.0,
+    at_risk: Annotated[
+        float,
+        typer.Option(
+            "--at-risk", min=0, max=1, help="Share of the answers that new weights may lose, with 95 %."
+        ),
+    ] = AT_RISK,
     complaint: Annotated[
         float, typer.Option("--complaint", min=0, help="What a complaint costs, in answers.")
     ] = 5.0,
@@ -67,8 +70,9 @@ def update(
 
     Each arm's weight in a context is the probability that its value there is the greatest, given the records
     and the weights that people set. New weights are judged before anybody gets them: against those that
-    people set, on later decisions than they were learned from. An arm with an offer gets more than the floor
-    only where the offer is certain to be worth its cost. Exit status 1 where --apply is refused.
+    people set, on later decisions than they were learned from. What is not proven yet acts in part, so that
+    no more than --at-risk is lost. An arm with an offer is taken to the floor unless the offer is certain to
+    be worth its cost. Exit status 1 where --apply is refused.
 
     Example: holdfast bandit update --tenant acme --experiment offers --offer 0.1
     Example: holdfast bandit update --tenant acme --experiment offers --apply --json
@@ -79,7 +83,7 @@ def update(
         experiment=experiment,
         by_plan=by_plan,
         floor=floor,
-        margin=margin,
+        at_risk=at_risk,
         worth=Worth(complaint=complaint, left=left, offer=offer),
         window_days=window_days,
         simulated=simulated,
@@ -116,6 +120,10 @@ def _tell(found: Proposal) -> None:
             )
         out.print(table)
         gain = found.gain
+        out.print(
+            f"{found.part:.0%} of the way from the weights that people set to the learned ones"
+            + (", which are proven to be better" if gain.least > 0 else "")
+        )
         out.print(
             f"gain over the weights that people set, in answers per decision: {gain.dr:+.4f}, 95 % from "
             f"{gain.ci[0]:+.4f} to {gain.ci[1]:+.4f}, with 95 % above {gain.least:+.4f} (doubly robust; "

@@ -1,7 +1,7 @@
 """How commands speak: tables and progress for people, JSON for machines, one line for an error."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from schemas.errors import HoldfastError
+from schemas.errors import HoldfastError, InputError
 from schemas.events import LAST_TS_MS
 
 out = Console(highlight=False)
@@ -80,6 +80,24 @@ def print_json(value: Any) -> None:
     """One object on one line, and at once, since a pipe may wait for it."""
     sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
     sys.stdout.flush()
+
+
+def keep(folder: Path, name: str, found: Any, draw: Callable[[Path], None] | None = None) -> None:
+    """Write `found` to `folder` as NAME.json, beside it the picture that `draw` makes, NAME.svg, and say so.
+
+    Raises:
+        InputError: nothing can be written there.
+    """
+    written = [folder / f"{name}.json"]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        written[0].write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+        if draw is not None:
+            written.append(folder / f"{name}.svg")
+            draw(written[1])
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written to: {error.strerror or error}") from error
+    notice(f"written: {', '.join(map(str, written))}")
 
 
 def fail(error: HoldfastError | str) -> None:

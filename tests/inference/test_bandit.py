@@ -12,6 +12,8 @@ from inference.bandit import (
     Log,
     Weights,
     Worth,
+    affordable,
+    between,
     gain,
     gain_of_learning,
     joined,
@@ -145,6 +147,25 @@ def test_without_a_difference_weights_are_published_no_more_often_than_the_bound
 def test_with_a_better_arm_weights_are_published() -> None:
     found = [judged(dict.fromkeys(TRUTH, (0.1, 0.1, 0.2)), seed, 1_500) for seed in range(50)]
     assert np.mean([one.least > 0 for one in found]) > 0.9
+
+
+def test_what_acts_in_part_loses_more_than_is_at_risk_no_more_often_than_the_bound_says() -> None:
+    """People are right, so that whatever is learned loses; it is believed to be as good as any."""
+    answers = dict.fromkeys(TRUTH, (0.12, 0.08, 0.08))
+    people, at_risk, lost = dict.fromkeys(TRUTH, (0.8, 0.1, 0.1)), 0.003, []
+    for seed in range(100):
+        log = simulated(2_000, answers, people, seed=seed)
+
+        def learned(seen: Log) -> Weights:
+            return learn(seen, sorted(TRUTH), NO_COSTS, worth=Worth(), floor=0.02, draws=200)
+
+        judged_ = gain_of_learning(log, people, learned, Worth(), 0)
+        assert judged_ is not None
+        acting = between(people, learned(log), affordable(judged_, at_risk))
+        shares = np.array([people["high"]]), np.array([list(acting.values())])
+        lost.append(float((shares[0].mean(axis=0) - shares[1][0].mean(axis=0)) @ answers["high"]))
+    assert max(lost) > 0, "to try is not for nothing"
+    assert np.mean([one > at_risk for one in lost]) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 100)
 
 
 def test_weights_are_judged_on_later_decisions_than_they_were_learned_from_and_on_those_since() -> None:

@@ -103,22 +103,34 @@ def test_thin_data_is_refused() -> None:
     assert f"{LEAST} are needed" in found.refused and found.after == {}
 
 
-def test_a_gain_that_is_not_certain_is_refused() -> None:
-    found = propose(*world(600, {Tier.HIGH: (0.2, 0.2)}), BOOK, ORDER)
-    assert "the gain may be as low as" in found.refused and found.gain is not None
+def test_what_is_not_proven_acts_in_part_and_where_nothing_is_at_risk_not_at_all() -> None:
+    records = world(600, {Tier.HIGH: (0.2, 0.2)})
+    found = propose(*records, BOOK, ORDER)
+    assert found.refused == "" and found.gain is not None
+    assert 0 < found.part < 1
+    assert found.part * found.gain.least == pytest.approx(-ORDER.at_risk * found.answered / found.decisions)
+    ((people, _), (after, _), (learned, _)) = (
+        weights["high"] for weights in (found.before, found.after, found.learned)
+    )
+    assert people < after < learned
+    assert after == pytest.approx(people + found.part * (learned - people), abs=1e-4)
+    careful = propose(*records, BOOK, msgspec.structs.replace(ORDER, at_risk=0.0))
+    assert "nothing is put at risk" in careful.refused and careful.part == 0
 
 
-def test_weights_worse_than_those_that_hold_are_refused() -> None:
+def test_a_proven_gain_acts_whole_even_where_nothing_is_at_risk() -> None:
+    found = propose(*world(3_000, {Tier.HIGH: (0.1, 0.3)}), BOOK, msgspec.structs.replace(ORDER, at_risk=0.0))
+    assert found.gain is not None and found.gain.least > 0
+    assert (found.part, found.refused, found.after) == (1.0, "", found.learned)
+
+
+def test_from_the_best_weights_no_more_is_lost_than_is_at_risk() -> None:
     best = msgspec.structs.replace(EXPERIMENT, by_context={"high": (0.0, 1.0)})
     rules = msgspec.structs.replace(RULES, default=Policy(experiments=(best,)))
-    found = propose(*world(3_000, {Tier.HIGH: (0.1, 0.3)}), RuleBook([rules]), ORDER)
-    assert found.refused and found.gain is not None and found.gain.dr < 0
-
-
-def test_a_gain_within_the_margin_is_refused() -> None:
-    order = msgspec.structs.replace(ORDER, margin=0.5)
-    found = propose(*world(3_000, {Tier.HIGH: (0.1, 0.3)}), BOOK, order)
-    assert "is to be above 0.5" in found.refused
+    order = msgspec.structs.replace(ORDER, at_risk=0.02)
+    found = propose(*world(3_000, {Tier.HIGH: (0.1, 0.3)}), RuleBook([rules]), order)
+    assert found.gain is not None and found.gain.dr < 0 and 0 < found.part < 1
+    assert 0.2 * (1 - found.after["high"][1]) < 0.02 * 0.3, "the answers that this many without the gift cost"
 
 
 def test_learned_weights_are_compared_with_what_people_set_and_not_with_what_was_learned() -> None:

@@ -1,6 +1,7 @@
 """`holdfast evaluate`: the 15 figures at once, as a table, as JSON and as a picture."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from operators.signals import NAMES
 from schemas.codec import parse
 from schemas.events import Tick
 from streams.batch import recompute
-from streams.commands.output import AsJson, notice, out, print_json
+from streams.commands.output import AsJson, keep, out, print_json
 from streams.commands.records import Decisions, Outcomes, published, reported_outcomes
 from streams.datasets import read_events
 from streams.effects import Effects, Figure
@@ -74,10 +75,7 @@ def all_figures(
     if to is not None:
         from streams.commands.evaluating.picture import draw  # matplotlib takes seconds
 
-        to.mkdir(parents=True, exist_ok=True)
-        (to / "matrix.json").write_bytes(msgspec.json.format(msgspec.json.encode(_plain(rows))))
-        draw(rows, to / "matrix.svg")
-        notice(f"written: {to / 'matrix.json'}, {to / 'matrix.svg'}")
+        keep(to, "matrix", _plain(rows), partial(draw, rows))
     if as_json:
         print_json(_plain(rows))
     else:
