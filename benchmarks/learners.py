@@ -47,7 +47,7 @@ NEEDS = (
 """By tier: the shares of those who lack nothing, a lower price, a feature, an end of trouble."""
 WEEKS = 13
 PERIODS = {"1 to 5": slice(0, 5), "6 to 9": slice(5, 9), "10 to 13": slice(9, 13)}
-FLOOR, DRAWS = 0.005, 1_000
+FLOOR, DRAWS = 0.005, 500
 _OPENED = 0.65
 _WORTH = Worth(complaint=0.0)
 _ARMS = len(CHOICES)
@@ -107,7 +107,7 @@ LEARNERS = (
     Learner(name="nothing learned: 50 % own, else chance", judge=Judge.NEVER),
     Learner(name="nothing learned: chance", judge=Judge.NEVER, own=0.0),
     Learner(name="halves judge each other, arms alike", judge=Judge.HALVES),
-    Learner(name="… a third at risk", judge=Judge.HALVES, at_risk=0.3),
+    Learner(name="… 30 % at risk", judge=Judge.HALVES, at_risk=0.3),
     Learner(name="later decisions judge, arms alike", judge=Judge.LATER),
     Learner(name="later decisions judge, people's belief", judge=Judge.LATER, belief=1.0),
     Learner(name="… 10 % at risk", judge=Judge.LATER, belief=1.0, at_risk=0.1),

@@ -30,7 +30,7 @@ ORDER = Order(
     simulated=True,
 )
 """How `holdfast bandit update` is asked for them, each week."""
-OWN = 0.5
+OWN = 0.8
 """Share of `holdfast`'s decisions, before anything is learned, that get what the tier wants."""
 
 

@@ -87,11 +87,15 @@ class Weekly(Struct, frozen=True, kw_only=True):
 
 
 class Learned(Struct, frozen=True, kw_only=True):
-    """What the product proposed at the end of a week, and what it expected of it, in answers per decision."""
+    """What the product proposed at the end of a week, and what it expected of it, in answers per decision.
+
+    `part` is how much of the way to the learned weights was gone.
+    """
 
     week: int
     decisions: int
     gain: Figure | None
+    part: float
     refused: str
 
 
@@ -143,6 +147,7 @@ def report(loop: Loop, engine: str, seconds: float, differing: int) -> Report:
                 week=week + 1,
                 decisions=one.decisions,
                 gain=None if one.gain is None else Figure(value=one.gain.dr, ci=one.gain.ci),
+                part=one.part,
                 refused=one.refused,
             )
             for week, one in enumerate(ledger.proposals)

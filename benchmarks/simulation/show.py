@@ -50,7 +50,8 @@ def show(found: Report) -> None:
     out.print(f"how well messages can fit: {fits}")
     for week in found.learned:
         gain = "" if week.gain is None else f", gain {week.gain.value:+.4f} from {week.gain.ci[0]:+.4f}"
-        out.print(f"week {week.week}: {week.decisions:,} decisions{gain}; {week.refused or 'published'}")
+        came = week.refused or f"published, {week.part:.0%} of the way"
+        out.print(f"week {week.week}: {week.decisions:,} decisions{gain}; {came}")
 
 
 def cell(name: str, figure: Figure) -> str:
