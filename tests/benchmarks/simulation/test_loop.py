@@ -118,12 +118,17 @@ def test_what_the_product_proposes_holds_from_the_next_day_on_and_for_its_arm_al
     assert _told(learning, LEARNS, False) == _told(other, LEARNS, False)
 
 
-def _told(loop: Loop, arm: str, inside: bool) -> list[tuple[str, str, int]]:
-    """What became of the customers of `arm`, or of all others."""
+def _told(loop: Loop, arm: str, inside: bool) -> list[object]:
+    """What the customers of `arm`, or all others, were told, how well it fitted, and what they made of it."""
     theirs = {
         name for name, one in zip(loop.customers.ids, loop.ledger.arm, strict=True) if (one == arm) is inside
     }
-    return [(one.outcome_id, one.kind, one.ts) for one in loop.ledger.outcomes if one.user_id in theirs]
+    decided = [one for one in loop.ledger.decisions if one.user_id in theirs]
+    came = [one for one in loop.ledger.outcomes if one.user_id in theirs]
+    return [
+        *((one.id, one.at, one.outcome, loop.ledger.fits.get(one.id)) for one in decided),
+        *((one.outcome_id, one.kind, one.ts) for one in came),
+    ]
 
 
 def test_nothing_is_learned_at_first() -> None:
