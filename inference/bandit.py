@@ -38,8 +38,6 @@ ARMS_DIFFER = 0.5
 """How much arms are thought to differ, as a share of the mean: one standard deviation."""
 CONTEXTS_DIFFER = 0.3
 """How much what an arm does in one context is thought to differ from what it does in others, likewise."""
-BELIEF = 0.5
-"""How surely the weights that people set are how likely each arm is the best; else all arms are alike."""
 DRAWS = 5_000
 """Of the Monte Carlo: by them a weight is off by 0.007 at the most, one standard error."""
 FOLDS = 2
@@ -128,10 +126,10 @@ def learn(
 ) -> dict[str, tuple[float, ...]]:
     """The arms' weights in each of `contexts`: the probability to be best, above `floor`.
 
-    `costs` are the arms' own, in answers. `believed` are weights that somebody set before anything was known:
-    by half they are taken for how likely each arm is the best, for some of them are there to try. An arm that
-    is not `allowed` in a context has the floor there and no more. Weights are rounded to four digits and add
-    up to 1; one seed gives one result.
+    `costs` are the arms' own, in answers. `believed` is how likely each arm was thought to be the best before
+    anything was known, at least the floor; without it all arms are alike. An arm that is not `allowed` in a
+    context has the floor there and no more. Weights are rounded to four digits and add up to 1; one seed
+    gives one result.
 
     >>> log = simulated(500, {"high": (0.1, 0.5)}, {"high": (0.5, 0.5)}, seed=1)
     >>> learn(log, ["high"], [0.0, 0.0], worth=Worth(), floor=0.05)
@@ -154,7 +152,7 @@ def learn(
             values[:, ~permitted] = -np.inf
         best = np.bincount(values.argmax(axis=1), minlength=arms) / draws
         if believed is not None:
-            best = best * (BELIEF * np.array(believed[context]) + (1 - BELIEF) / arms)
+            best = best * np.maximum(believed[context], floor)
             best = best / best.sum()
         found[context] = _rounded(floor + (1 - arms * floor) * best)
     return found

@@ -183,10 +183,10 @@ def test_weights_are_judged_on_later_decisions_than_they_were_learned_from_and_o
     assert every is not None and every.decisions == 1_000 - 1_000 // STRETCHES
 
 
-def test_what_people_believed_is_taken_by_half_until_there_are_records() -> None:
+def test_what_people_believed_holds_until_there_are_records() -> None:
     people = {"high": (0.7, 0.2, 0.1)}
     few = simulated(5, {"high": (0.1, 0.1, 0.1)}, {"high": (0.4, 0.3, 0.3)}, seed=1)
     weights = learn(few, ["high"], NO_COSTS, worth=Worth(), floor=0.02, believed=people)["high"]
-    assert np.allclose(weights, (np.array(people["high"]) + 1 / 3) / 2, atol=0.1)
+    assert np.allclose(weights, people["high"], atol=0.1)
     many = simulated(4_000, {"high": (0.1, 0.1, 0.3)}, {"high": (0.4, 0.3, 0.3)}, seed=1)
     assert learn(many, ["high"], NO_COSTS, worth=Worth(), floor=0.02, believed=people)["high"][2] > 0.9
