@@ -1,4 +1,8 @@
-"""How good probabilities of a yes or no are: the usual figures, with weights for the bootstrap."""
+"""How good probabilities of a yes or no are: the usual figures, with weights for the bootstrap.
+
+scikit-learn has these figures with weights too (the tests compare them), but sorts the rows for each: a
+bootstrap asks a thousand times about the same rows, which are sorted once here.
+"""
 
 from collections.abc import Callable, Mapping
 

@@ -61,7 +61,7 @@ class Calibration(Struct, frozen=True, kw_only=True):
     """None where the trees have all the say."""
 
 
-class Effect(NamedTuple):
+class Contribution(NamedTuple):
     """What one signal did to one estimate: its value, and its effect in log-odds, above 0 for more risk."""
 
     name: str
@@ -87,7 +87,7 @@ class Risk:
         """The probability that the user leaves, of each of `rows`, shape [rows, signals]."""
         return sigmoid(self.calibration.slope * self.log_odds(rows) + self.calibration.intercept)
 
-    def contributions(self, row: NDArray[np.float32]) -> tuple[Effect, ...]:
+    def contributions(self, row: NDArray[np.float32]) -> tuple[Contribution, ...]:
         """Each signal's effect on the estimate for `row`, shape [signals], the strongest first.
 
         With the estimate's base, which belongs to no signal, they sum to the calibrated log-odds. Lundberg
@@ -100,7 +100,8 @@ class Risk:
             exact = (1 - linear.share) * exact + linear.share * linear.effects(row[np.newaxis])[0]
         exact = exact * self.calibration.slope
         order = np.argsort(-np.abs(exact), kind="stable")
-        return tuple(Effect(self.calibration.names[i], float(row[i]), float(exact[i])) for i in order)
+        names = self.calibration.names
+        return tuple(Contribution(names[i], float(row[i]), float(exact[i])) for i in order)
 
     @cached_property
     def _trees(self) -> Any:

@@ -25,8 +25,8 @@ Signals of errors, of customer service, of durations and of the account are cons
 the model gives them no weight: whoever has a log with them trains a version on it, by the same command.
 
 ## Held-out figures
-Users that were not seen, at later times and weekly cut-offs: `holdfast train risk` says how. 95 % intervals,
-users drawn.
+Users that were not seen, at later times and weekly cut-offs, by models of their log's other users and of all
+other logs: `holdfast train risk` says how. 95 % intervals, users drawn.
 
 {tables}
 

@@ -1,172 +1,93 @@
-"""Reasons in words: what a signal says of a user, in Chinese and English, with the number behind it.
+"""Reasons in words: what signals say of a user, in Chinese and English, with the numbers behind it.
 
 Only signals that a person can make sense of have a sentence; the effects of the others are told by those of
 their kin, which move with them. Sentences are about the user, for the record and for the model that writes.
+Their numbers are the user's own, which anybody can count again: a ratio, which is smoothed for the model, is
+told by the two numbers that it is of. What is not so, or not known, of a user has no sentence.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Mapping
 from math import inf
-from typing import NamedTuple
+from operator import sub
 
+from operators.signals.presence import HALF_DAY_HOURS
+from operators.signals.sentences import SENTENCES, STAYING, Sentence
 from schemas.vocabulary import Locale
 
 LEAST_EFFECT = 0.05
 """An effect smaller than this, in log-odds, is not worth a sentence."""
 
-
-class Sentence(NamedTuple):
-    """What is said of a signal, and of which `topic`: a topic is spoken of once."""
-
-    topic: str
-    en: str
-    zh: str
-
-
-def _same(topic: str, en: str, zh: str, *names: str) -> dict[str, Sentence]:
-    return {name: Sentence(topic, en, zh) for name in names}
-
-
-_QUIET = ("quiet", "Last active {value} days ago", "最近一次活跃在{value}天前")
-SENTENCES: dict[str, Sentence] = {
-    **_same(*_QUIET, "quiet"),
-    "quiet_of_uses": Sentence(
-        "uses", "Last used a feature {value} days ago", "最近一次使用功能在{value}天前"
+_DERIVED: dict[str, tuple[tuple[str, ...], Callable[..., float]]] = {
+    "days_before": (("active_days_30d", "active_days_7d"), sub),
+    "hours_before": (("active_hours_30d", "active_hours_7d"), sub),
+    "logins_before": (("logins_30d", "logins_7d"), sub),
+    "uses_before": (("uses_30d", "uses_7d"), sub),
+    "week_before": (("active_days_7d", "days_gained"), sub),
+    "days_away": (("hours_away",), lambda hours: hours / 24),
+    "there_percent": (("there_30d",), lambda share: 100 * share),
+    "idle_percent": (("idle_days",), lambda share: 100 * share),
+    "error_percent": (("error_rate",), lambda share: 100 * share),
+    "hours_away_before": (
+        ("hours_away", "hours_away_to_longest"),
+        lambda now, ratio: round((now + HALF_DAY_HOURS) / ratio - HALF_DAY_HOURS),
     ),
-    "quiet_of_logins": Sentence("logins", "Last logged in {value} days ago", "最近一次登录在{value}天前"),
-    "quiet_to_mean_gap": Sentence(
-        "quiet", "Quiet for {value} times the user's usual pause", "沉默时长是该用户平时间隔的{value}倍"
-    ),
-    "quiet_to_longest_gap": Sentence(
-        "quiet", "Quiet for {value} times the user's longest pause", "沉默时长是该用户最长间隔的{value}倍"
-    ),
-    "known_for": Sentence("age", "First seen {value} days ago, within 30", "30天内首次出现在{value}天前"),
-    "span_of_activity": Sentence("age", "Active over a span of {value} days", "活跃时间跨度为{value}天"),
-    "longest_gap": Sentence("gaps", "The longest pause was {value} days", "最长间隔为{value}天"),
-    "mean_gap": Sentence("gaps", "Usually {value} days between active days", "平均每隔{value}天活跃一次"),
-    "spread_of_gaps": Sentence(
-        "gaps", "Pauses vary by {value} days around their mean", "活跃间隔的波动为{value}天"
-    ),
-    "active_weeks": Sentence("days", "Active in {value} of the last 4 weeks", "最近4周中有{value}周活跃"),
-    "active_days_worst_week": Sentence(
-        "days", "{value} active days in the weakest of 4 weeks", "4周中最少的一周活跃{value}天"
-    ),
-    **{
-        f"active_days_{days}d": Sentence(
-            "days", f"{{value}} active days in the last {days}", f"过去{days}天活跃{{value}}天"
-        )
-        for days in (3, 7, 14, 30)
-    },
-    **{
-        f"active_hours_{days}d": Sentence(
-            "hours", f"{{value}} active hours in the last {days} days", f"过去{days}天活跃{{value}}小时"
-        )
-        for days in (3, 7, 14, 30)
-    },
-    "streak": Sentence("streak", "Active {value} days in a row", "连续活跃{value}天"),
-    "longest_streak": Sentence("streak", "At most {value} active days in a row", "最多连续活跃{value}天"),
-    "days_to_usual": Sentence(
-        "trend", "{value} times the usual active days this week", "本周活跃天数为平时的{value}倍"
-    ),
-    "hours_to_usual": Sentence(
-        "trend", "{value} times the usual active hours this week", "本周活跃小时数为平时的{value}倍"
-    ),
-    "days_gained": Sentence(
-        "trend", "{value} active days more than in the week before", "比前一周多活跃{value}天"
-    ),
-    "logins_7d": Sentence("logins", "{value} logins in the last 7 days", "过去7天登录{value}次"),
-    "logins_30d": Sentence("logins", "{value} logins in the last 30 days", "过去30天登录{value}次"),
-    "logins_to_usual": Sentence(
-        "logins", "{value} times the usual logins this week", "本周登录次数为平时的{value}倍"
-    ),
-    "longest_stay": Sentence("stays", "Logged in for at most {value} hours", "单次登录最长{value}小时"),
-    "longest_absence": Sentence("absence", "Away for at most {value} days", "最长离开{value}天"),
-    "away_to_longest_absence": Sentence(
-        "absence", "Away now for {value} times the longest absence", "本次离开时长是最长离开的{value}倍"
-    ),
-    "there_30d": Sentence(
-        "stays", "Logged in or active for a share of {value} of 30 days", "30天内在线时间占比{value}"
-    ),
-    "hours_away": Sentence("away", "Away for {value} hours", "已离开{value}小时"),
-    "hours_away_to_longest": Sentence(
-        "away", "Away now for {value} times the longest absence", "本次离开时长是最长离开的{value}倍"
-    ),
-    "days_there": Sentence(
-        "days", "Logged in or active on {value} of 30 days", "30天中有{value}天在线或活跃"
-    ),
-    "median_absence": Sentence("absence", "Usually away for {value} hours", "通常离开{value}小时"),
-    "logouts_a_day_there": Sentence(
-        "logouts", "{value} logouts a day logged in", "在线期间平均每天登出{value}次"
-    ),
-    "idle_days": Sentence(
-        "uses",
-        "Logged in without using anything on a share of {value} of the active days",
-        "登录却未使用的天数占比{value}",
-    ),
-    "uses_7d": Sentence("uses", "{value} uses in the last 7 days", "过去7天使用{value}次"),
-    "uses_30d": Sentence("uses", "{value} uses in the last 30 days", "过去30天使用{value}次"),
-    "uses_to_usual": Sentence(
-        "uses", "{value} times the usual uses this week", "本周使用次数为平时的{value}倍"
-    ),
-    "use_days_30d": Sentence("uses", "Used something on {value} of 30 days", "30天中有{value}天使用功能"),
-    "breadth_30d": Sentence("breadth", "{value} different features in 30 days", "30天内使用{value}种功能"),
-    "errors_7d": Sentence("errors", "{value} uses failed in the last 7 days", "过去7天有{value}次操作出错"),
-    "error_rate": Sentence("errors", "A share of {value} of the uses failed", "操作出错占比{value}"),
-    "messages_7d": Sentence(
-        "support", "{value} messages to customer service in 7 days", "过去7天联系客服{value}次"
-    ),
-    "since_message": Sentence(
-        "support", "Last wrote to customer service {value} days ago", "最近一次联系客服在{value}天前"
-    ),
-    "lowest_sentiment": Sentence(
-        "support", "A message to customer service of sentiment {value}", "客服消息的情感值低至{value}"
-    ),
-    "tenure": Sentence("account", "A customer for {value} days", "成为客户已{value}天"),
-    "seats": Sentence("account", "{value} seats", "席位数{value}"),
 }
-BY_VALUE = {
-    "signed_out": {
-        1: Sentence("left", "Signed out last", "最后主动登出"),
-        -1: Sentence("left", "The connection ended last, by itself", "最后一次连接自动断开"),
-    },
-    "state": {
-        1: Sentence("left", "Still logged in", "目前仍处于登录状态"),
-        -1: Sentence("left", "Logged out", "目前已登出"),
-    },
-    "favourite_lost": {1: Sentence("favourite", "Stopped using a favourite feature", "已停用常用功能")},
-}
-
-STAYING = {
-    **dict.fromkeys(("days_to_usual", "hours_to_usual", "logins_to_usual", "uses_to_usual"), 1.0),
-    **{"days_gained": 0.0, "logins_7d": 7.0, "logins_30d": 30.0, "longest_streak": 7.0},
-}
-"""More than this reads as of a user who stays: whatever the model makes of it, no sentence says it."""
+"""Of each number that is no signal itself the signals that it is made of, and how."""
+_NAME = re.compile(r"\{(\w+)\}")
+_ONE = re.compile(r"(?<![\d.])(1 (?:active |different )?(?:day|hour|login|use|message|feature|seat))s\b")
+"""What is said of one as of several."""
 
 
-def reasons(effects: Iterable[tuple[str, float, float]], locale: Locale, most: int = 3) -> tuple[str, ...]:
+def reasons(
+    effects: Mapping[str, float], signals: Mapping[str, float | None], locale: Locale, most: int = 3
+) -> tuple[str, ...]:
     """The strongest of what raises the risk as sentences, at most `most`.
 
-    `effects` are (signal, value, effect in log-odds).
+    `effects` are in log-odds, by signal; `signals` has the user's values, None what is not known.
 
-    >>> some = [("active_days_30d", 12.0, -1.2), ("quiet_to_mean_gap", 3.2, 0.4), ("quiet", 6.5, 0.9)]
-    >>> reasons(some, Locale.EN)
-    ('Last active 6.5 days ago',)
-    >>> reasons(some, Locale.ZH)
-    ('最近一次活跃在6.5天前',)
-    >>> reasons([("days_to_usual", 6.0, 1.1), ("days_to_usual", 0.2, 0.4)], Locale.EN)
-    ('0.2 times the usual active days this week',)
+    >>> user = {"active_days_7d": 1, "active_days_30d": 12, "quiet": 6.5, "days_to_usual": 0.3}
+    >>> effects = {"active_days_30d": -1.2, "quiet": 0.9, "days_to_usual": 0.4}
+    >>> reasons(effects, user, Locale.EN)
+    ('Last active 6.5 days ago', '1 active day in the last 7, 11 in the 23 before')
+    >>> reasons(effects, user, Locale.ZH)
+    ('最近一次活跃在6.5天前', '过去7天活跃1天，此前23天活跃11天')
     """
+    known = {name: value for name, value in signals.items() if value is not None}
+    facts = known | _derived(known)
     said: dict[str, str] = {}
-    for name, value, effect in sorted(effects, key=lambda each: -each[2]):
-        sentence = SENTENCES.get(name) or BY_VALUE.get(name, {}).get(round(value))
-        if sentence is None or sentence.topic in said or effect < LEAST_EFFECT:
-            continue
-        if value > STAYING.get(name, inf):
-            continue
-        text = sentence.zh if locale is Locale.ZH else sentence.en
-        said[sentence.topic] = text.format(value=_shown(value))
-        if len(said) == most:
+    for name, effect in sorted(effects.items(), key=lambda each: -each[1]):
+        if effect < LEAST_EFFECT or len(said) == most:
             break
+        if facts.get(name, inf) > STAYING.get(name, inf):
+            continue
+        sentence = next((each for each in SENTENCES.get(name, ()) if _holds(each, facts)), None)
+        if sentence is not None and sentence.topic not in said:
+            said[sentence.topic] = _told(sentence, facts, locale)
     return tuple(said.values())
+
+
+def _derived(known: Mapping[str, float]) -> dict[str, float]:
+    """The numbers of sentences that are no signals themselves, as far as those behind them are known."""
+    return {
+        name: formula(*(known[one] for one in behind))
+        for name, (behind, formula) in _DERIVED.items()
+        if known.keys() >= set(behind)
+    }
+
+
+def _holds(sentence: Sentence, facts: Mapping[str, float]) -> bool:
+    """Whether all of the sentence's numbers are known, and within its bounds."""
+    named = {*sentence.within, *_NAME.findall(sentence.en)}
+    return named <= facts.keys() and all(
+        low <= facts[name] <= high for name, (low, high) in sentence.within.items()
+    )
+
+
+def _told(sentence: Sentence, facts: Mapping[str, float], locale: Locale) -> str:
+    text = sentence.zh if locale is Locale.ZH else sentence.en
+    told = _NAME.sub(lambda found: _shown(facts[found[1]]), text)
+    return told if locale is Locale.ZH else _ONE.sub(r"\1", told)
 
 
 def _shown(value: float) -> str:

@@ -99,7 +99,6 @@ class Assessor:
         effects = score.effects() if may_cross else {}
         raising = [name for name, effect in effects.items() if effect > 0]
         strongest = sorted(raising, key=lambda name: -effects[name])[:REASONS]
-        told = [(name, score.signals[name] or 0.0, effects[name]) for name in raising]
         return Risk(
             event_id=occasion.event_id,
             tenant=occasion.tenant,
@@ -112,7 +111,7 @@ class Assessor:
                 reasons=tuple(
                     Effect(signal=name, value=score.signals[name], effect=effects[name]) for name in strongest
                 ),
-                words={locale: words.reasons(told, locale) for locale in Locale},
+                words={locale: words.reasons(effects, score.signals, locale) for locale in Locale},
                 model=score.model,
                 model_version=score.model_version,
                 sentiment=score.sentiment,

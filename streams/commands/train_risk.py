@@ -32,7 +32,7 @@ def risk(
 
     The same logs give the same model. Needs the extra `train`.
 
-    Example: holdfast train risk whatwg_irc_events.parquet
+    Example: holdfast train risk whatwg_irc_events.parquet yocto_irc_messages.parquet
     Example: holdfast train risk udacity/ --answers udacity_enrollments.parquet --target model
     """
     require("onnx")

@@ -2,9 +2,9 @@
 
 It learns from cut-offs two days apart, which fall on every day of the week, and is asked about weekly ones.
 
-The figures are of models made the same way: three times a third of the users is held out, the model is made
-of the other users up to 60 % of the log's time, and asked about the held-out users after that. The model
-that is shipped is made of everything.
+The figures are of models made the same way: three times a third of a log's users is held out, the model is
+made of the other users up to 60 % of the log's time and of all other logs, and asked about the held-out users
+after that. The model that is shipped is made of everything.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -91,6 +91,11 @@ def make_model(examples: Examples) -> Callable[[NDArray[np.float32]], NDArray[np
     return fit(examples, NAMES).probability
 
 
+def _beside(others: Sequence[Examples]) -> Make:
+    """Makes the model of what it is given and of `others`."""
+    return lambda examples: make_model(together([examples, *others]))
+
+
 def train(
     paths: Sequence[Path], folder: Path, *, answers: Path | None = None, draws: int, report: Report
 ) -> dict[str, Any]:
@@ -114,7 +119,8 @@ def train(
     held: dict[str, Any] = {}
     for name, part in parts.items():
         report(f"held-out users and time of {name}")
-        rows, probability = held_out(part, examples_of(logs[name], asked), make_model)
+        make = _beside([other for other in parts.values() if other is not part])
+        rows, probability = held_out(part, examples_of(logs[name], asked), make)
         held[name] = figures(rows, probability, model, draws)
     first = next(iter(held.values()))
     metrics = {

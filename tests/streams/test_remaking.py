@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from inference.client import Generation, digest, sampling
 from inference.nano import Nano, Sampling
-from inference.risk import Effect as RiskEffect
+from inference.risk import Contribution
 from inference.tritonserver import MODEL, MODEL_REPOSITORY
 from operators.policy import rule
 from operators.signals import NAMES
@@ -164,11 +164,11 @@ class RiskModel:
         assert rows.shape == (1, len(NAMES))
         return np.array([0.7])
 
-    def contributions(self, row: NDArray[np.float32]) -> tuple[RiskEffect, ...]:
+    def contributions(self, row: NDArray[np.float32]) -> tuple[Contribution, ...]:
         return (
-            RiskEffect(NAMES[0], 1.0, 0.5),
-            RiskEffect(NAMES[1], 1.0, 0.2),
-            RiskEffect(NAMES[2], 1.0, -0.1),
+            Contribution(NAMES[0], 1.0, 0.5),
+            Contribution(NAMES[1], 1.0, 0.2),
+            Contribution(NAMES[2], 1.0, -0.1),
         )
 
 

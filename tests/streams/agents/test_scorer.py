@@ -35,8 +35,8 @@ class Churn:
         assert rows.shape == (1, len(NAMES))
         return np.array([0.25])
 
-    def contributions(self, row: NDArray[np.float32]) -> tuple[risk.Effect, ...]:
-        return tuple(risk.Effect(name, float(row[i]), float(i == 0)) for i, name in enumerate(NAMES))
+    def contributions(self, row: NDArray[np.float32]) -> tuple[risk.Contribution, ...]:
+        return tuple(risk.Contribution(name, float(row[i]), float(i == 0)) for i, name in enumerate(NAMES))
 
 
 class Mood:

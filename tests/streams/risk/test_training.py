@@ -1,17 +1,21 @@
 """The whole training on a small log: figures of the held-out, a card that says what the model foresees."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from numpy.typing import NDArray
 
 pytest.importorskip("onnx", reason="the training extra is not installed")
 
+from inference.training.risk import Examples
 from schemas.codec import encode
 from schemas.errors import InputError
 from schemas.events import Usage
+from streams.risk import training
 from streams.risk.training import train
 
 DAY_MS = 86_400_000
@@ -59,3 +63,22 @@ def test_answers_about_others_are_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table(others), tmp_path / "others.parquet")
     with pytest.raises(InputError, match="the log tells of nobody who has an answer"):
         train([log], tmp_path / "1", answers=tmp_path / "others.parquet", draws=20, report=lambda stage: None)
+
+
+def test_a_log_s_figures_are_of_models_that_learned_from_the_other_logs_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, answers = log_and_answers(tmp_path)
+    other = tmp_path / "other.jsonl"
+    other.write_bytes(log.read_bytes())
+    learned: list[int] = []
+
+    def make(examples: Examples) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
+        learned.append(len(np.unique(examples.user)))
+        return lambda signals: np.linspace(0.1, 0.9, len(signals))
+
+    monkeypatch.setattr(training, "make_model", make)
+    metrics = train([log, other], tmp_path / "1", answers=answers, draws=20, report=lambda stage: None)
+    assert metrics["held_out"].keys() == {"log", "other"}
+    assert metrics["data"]["users"] == 120
+    assert learned == [40 + 60] * 6  # two thirds of the log's own users, and all of the other's
