@@ -156,7 +156,7 @@ def promoted(model: str, repository: Path = MODEL_REPOSITORY) -> Path:
     Raises:
         InputError: there is no such model, or its `serving.json` cannot be used.
 
-    >>> promoted("script").name
+    >>> promoted("sentiment").name
     '1'
     """
     return repository / model / read(repository, model).promoted

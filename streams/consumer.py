@@ -52,6 +52,12 @@ class Reader:
         for place in self._places:
             consumer.position(place)  # resolves the seek now: what is written from here on is seen
 
+    def rewind(self, since_ms: int) -> None:
+        """Go on with what was appended at `since_ms` (epoch ms) or later; what is at the end stays there."""
+        for place, found in self._consumer.offsets_for_times(dict.fromkeys(self._places, since_ms)).items():
+            if found is not None:
+                self._consumer.seek(place, found.offset)
+
     def poll(self, wait_ms: int = _POLL_MS) -> list[Record]:
         """What has come, each partition in its order; empty when nothing comes within `wait_ms`."""
         return polled(self._consumer, wait_ms)

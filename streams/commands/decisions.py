@@ -107,8 +107,9 @@ def _records(follow: bool, from_beginning: bool, since_ms: int | None) -> Iterat
         with finding(servers) as finder:
             yield from finder.between(DECISIONS, since_ms)
         return
-    with reading(servers, DECISIONS, from_beginning or since_ms is not None) as reader:
-        if from_beginning or since_ms is not None:
-            yield from (record for record in reader.present() if record.append_ms >= (since_ms or 0))
+    with reading(servers, DECISIONS, from_beginning and since_ms is None) as reader:
+        if since_ms is not None:
+            reader.rewind(since_ms)
+        yield from reader.present()
         while follow:
             yield from reader.poll()

@@ -8,8 +8,8 @@ Kafka, events and the agents' answers ─ watermark of each partition, in the JV
 import sys
 from collections.abc import Sequence
 
-from pyflink.common import Row, Types
-from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.common import Types
+from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
 from pyflink.table import DataTypes, Schema, StreamTableEnvironment
 
 from operators.window import PANE_MS, PHASE_STEP_MS
@@ -73,17 +73,19 @@ def build(
         tables.execute_sql(source)
     # Two inputs of the operator, not one of both joined: rows would cross to one more thread for that.
     events, answers = (
-        tables.to_data_stream(tables.sql_query(query)).key_by(_first_field, key_type=Types.STRING())
+        _keyed(tables.to_data_stream(tables.sql_query(query)))
         for query in (records or FIRST, every("answers"))
     )
     published = (
-        events.connect(answers).process(lives, output_type=OUTPUT).name(KEYED_OPERATOR).uid(KEYED_OPERATOR)
+        events.connect(_unbuffered(answers))
+        .process(lives, output_type=OUTPUT)
+        .name(KEYED_OPERATOR)
+        .uid(KEYED_OPERATOR)
     )
     streams = [published]
     if lives.rules_from is not None:
         offers = (
-            published.get_side_output(OFFERS)
-            .key_by(_first_field, key_type=Types.STRING())
+            _unbuffered(_keyed(published.get_side_output(OFFERS)))
             .process(Offers(lives.rules_from), output_type=OUTPUT)
             .name(OFFERS_OPERATOR)
             .uid(OFFERS_OPERATOR)
@@ -102,9 +104,18 @@ def build(
     inserts.attach_as_datastream()
 
 
-def _first_field(row: Row) -> str:
-    """A row's key."""
-    return str(row[0])
+def _keyed(rows: DataStream) -> KeyedStream:
+    """Rows by their first field."""
+    return rows.key_by(lambda row: row[0], key_type=Types.STRING())
+
+
+def _unbuffered(rows: KeyedStream) -> KeyedStream:
+    """Each row and watermark goes to the next thread as it comes: these are few, and are waited for.
+
+    (PyFlink hides the option of a stream by key, which belongs to what hands the rows out.)
+    """
+    rows._j_data_stream.getTransformation().getInputs().get(0).setBufferTimeout(0)
+    return rows
 
 
 def _sources(settings: Settings) -> tuple[str, str]:

@@ -1,6 +1,10 @@
 """Outcomes joined on real servers: before and after their decision, and when Redis has lost everything."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -112,7 +116,7 @@ def test_outcomes_that_are_sent_become_weights_that_hold(
     assert report["simulated"] and answered == len(came)
 
     words = ("bandit", "update", "--tenant", "acme", "--experiment", "offers", "--apply", "--json")
-    refused = CliRunner().invoke(app, words)
+    refused = CliRunner().invoke(app, [*words, "--at-risk", "0"])  # one real answer proves nothing
     assert refused.exit_code == 1 and json.loads(refused.stdout)["published"] is None
     learned = json.loads(said(*words, "--simulated"))
     newest = read_rules(settings.bootstrap_servers).versions[-1]
@@ -149,3 +153,27 @@ def test_scripts_that_worked_are_published_and_go_by_their_version(
     shown = json.loads(done("show").stdout)
     assert (shown["holds"], len(shown["versions"]), len(shown["examples"]["examples"])) == (first, 2, 1)
     assert read_examples(settings.bootstrap_servers).of("acme") is None
+
+
+def test_who_follows_from_a_time_on_gets_what_was_decided_since_and_what_comes(settings: Settings) -> None:
+    producer = KafkaProducer(bootstrap_servers=settings.bootstrap_servers, acks="all")
+
+    def decide(name: str) -> int:
+        decision = msgspec.structs.replace(DECISION, id=name, tenant="follow")
+        sent = producer.send(DECISIONS.name, key=b"follow/u1", value=encode(decision))
+        return int(sent.get(timeout=_WAIT_S).timestamp)
+
+    before_ms = decide("before")
+    time.sleep(0.05)
+    decide("since")
+    since = ("--since", str(before_ms + 1), "--tenant", "follow")
+    words = [sys.executable, "-m", "streams.cli", "decisions", "--follow", "--json", *since]
+    env = os.environ | {"HOLDFAST_BOOTSTRAP_SERVERS": settings.bootstrap_servers}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, env=env) as follower:
+        assert follower.stdout is not None
+        assert json.loads(follower.stdout.readline())["id"] == "since"
+        decide("after")
+        assert json.loads(follower.stdout.readline())["id"] == "after"
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(_WAIT_S) == 0
+    producer.close()
