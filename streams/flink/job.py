@@ -77,15 +77,12 @@ def build(
         for query in (records or FIRST, every("answers"))
     )
     published = (
-        events.connect(_unbuffered(answers))
-        .process(lives, output_type=OUTPUT)
-        .name(KEYED_OPERATOR)
-        .uid(KEYED_OPERATOR)
+        events.connect(answers).process(lives, output_type=OUTPUT).name(KEYED_OPERATOR).uid(KEYED_OPERATOR)
     )
     streams = [published]
     if lives.rules_from is not None:
         offers = (
-            _unbuffered(_keyed(published.get_side_output(OFFERS)))
+            _keyed(published.get_side_output(OFFERS))
             .process(Offers(lives.rules_from), output_type=OUTPUT)
             .name(OFFERS_OPERATOR)
             .uid(OFFERS_OPERATOR)
@@ -107,15 +104,6 @@ def build(
 def _keyed(rows: DataStream) -> KeyedStream:
     """Rows by their first field."""
     return rows.key_by(lambda row: row[0], key_type=Types.STRING())
-
-
-def _unbuffered(rows: KeyedStream) -> KeyedStream:
-    """Each row and watermark goes to the next thread as it comes: these are few, and are waited for.
-
-    (PyFlink hides the option of a stream by key, which belongs to what hands the rows out.)
-    """
-    rows._j_data_stream.getTransformation().getInputs().get(0).setBufferTimeout(0)
-    return rows
 
 
 def _sources(settings: Settings) -> tuple[str, str]:
