@@ -78,7 +78,7 @@ return 1
 """
 _NO_REPLAY = b'"replay":null,'
 
-_events: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+_events: msgspec.json.Decoder[list[Event]] = msgspec.json.Decoder(list[Event])
 
 
 class User(Struct, frozen=True, kw_only=True):
@@ -184,10 +184,9 @@ class UserStore:
                 pipeline.lrange(f"events:{key}", -MAX_EVENTS - 1, -1)
                 pipeline.get(f"account:{key}")
                 elements, account = await pipeline.execute()
-        found = None if account is None else _event(key, account)
         return User(
             events=tuple(_sequence(key, elements, as_of_ms)) if len(elements) <= MAX_EVENTS else (),
-            account=found if isinstance(found, Account) else None,
+            account=_account(key, account),
         )
 
     async def read(self, key: str, as_of_ms: int) -> list[Event]:
@@ -210,8 +209,7 @@ class UserStore:
         with _translated(self._url):
             async with asyncio.timeout(self._timeout_s):
                 found = await self._redis.get(f"account:{key}")
-        event = None if found is None else _event(key, found)
-        return event if isinstance(event, Account) else None
+        return _account(key, found)
 
     async def put_decisions(self, latest: Mapping[str, bytes]) -> None:
         """Keep decision records, as JSON, by `tenant/user_id`: the latest of each user.
@@ -261,12 +259,21 @@ def _owner(key: str) -> bytes:
 
 def _sequence(key: str, elements: Iterable[bytes], as_of_ms: int) -> list[Event]:
     """The events in (`as_of_ms` - 30 days, `as_of_ms`], each once, oldest first."""
-    timed = sorted((event.ts, text, event) for text in set(elements) for event in [_event(key, text)])
+    texts = list(set(elements))
+    events = _decoded(key, texts)
+    timed = sorted(zip([event.ts for event in events], texts, events, strict=True))
     return [event for ts, _, event in timed if as_of_ms - KEEP_MS < ts <= as_of_ms]
 
 
-def _event(key: str, element: bytes) -> Event:
-    return _events.decode(_owner(key)[:-1] + b"," + element[1:])
+def _decoded(key: str, elements: Iterable[bytes]) -> list[Event]:
+    """The events of elements, in their order. One call for all takes three quarters of the time of one each."""
+    start = _owner(key)[:-1] + b","
+    return _events.decode(b"[" + b",".join([start + element[1:] for element in elements]) + b"]")
+
+
+def _account(key: str, element: bytes | None) -> Account | None:
+    found = [] if element is None else _decoded(key, [element])
+    return next((event for event in found if isinstance(event, Account)), None)
 
 
 def _index(partition: int) -> str:

@@ -1,4 +1,4 @@
-"""Carries event time on where no event does: five ticks a second into every partition, one after the other.
+"""Carries event time on where no event does: five ticks in two seconds into every partition, one after the other.
 
 It begins when the first live record is seen, one without a replay's mark, and then goes on: event time has
 reached the present by then, so nothing that a later replay brings could be made late by a tick. Before, it
@@ -23,7 +23,7 @@ from schemas.topics import EVENT_TOPICS, PARTITIONS, TICK_KEY
 from streams.settings import load_settings
 from streams.topics import ensure_topics
 
-INTERVAL_S = 0.2
+INTERVAL_S = 0.4
 """Between two ticks into the same partition. One partition after the other has its turn: event time is that
 of the slowest, so it moves on with every turn, and few crossings are found at once."""
 _LOOK_S = 1.0
