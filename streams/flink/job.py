@@ -243,7 +243,7 @@ def _sink(settings: Settings, name: str) -> str:
             'connector' = 'kafka',
             'topic' = '{";".join(topic.name for topic in _OUT_TOPICS)}',
             'properties.bootstrap.servers' = '{settings.bootstrap_servers}',
-            'properties.linger.ms' = '2',
+            'properties.linger.ms' = '1',
             'properties.max.request.size' = '{max(topic.max_bytes for topic in _OUT_TOPICS)}',
             'properties.delivery.timeout.ms' = '120000',
             'sink.delivery-guarantee' = 'at-least-once',
