@@ -1,4 +1,4 @@
-"""Carries event time on where no event does: five ticks in two seconds into every partition, one after the other.
+"""Carries event time on where no event does: a tick every 0.4 s into each partition, one after the other.
 
 It begins when the first live record is seen, one without a replay's mark, and then goes on: event time has
 reached the present by then, so nothing that a later replay brings could be made late by a tick. Before, it
