@@ -164,7 +164,7 @@ class UserStore:
     A call takes `timeout_s` at the most: Redis is never needed to decide.
     """
 
-    def __init__(self, url: str, timeout_s: float = 0.02) -> None:
+    def __init__(self, url: str, timeout_s: float) -> None:
         self._url = url
         self._timeout_s = timeout_s
         self._redis = redis.asyncio.Redis.from_url(url)

@@ -56,6 +56,9 @@ ASSESSED_AT_ONCE = 2
 COMPOSED_AT_ONCE = 16
 DRAFTED_AT_ONCE = 64
 """Requests among which the most urgent goes first; the others wait on their topic."""
+REDIS_WITHIN_S, LATER_S = {"composer": 0.02}, 0.5
+"""How long Redis may take to tell of a user. Whoever has time waits: a call that is given up costs the
+connection, and on a busy machine every second one was given up, and asked again, which kept it busy."""
 
 logger = logging.getLogger(__name__)
 _crossings = msgspec.json.Decoder(Crossing)
@@ -170,7 +173,7 @@ async def _writers(
 
 async def _run(role: str, settings: Settings) -> None:
     async with AsyncExitStack() as opened:
-        users = UserStore(settings.redis_url)
+        users = UserStore(settings.redis_url, REDIS_WITHIN_S.get(role, LATER_S))
         opened.push_async_callback(users.close)
         await serve(settings.bootstrap_servers, await ROLES[role](settings, users, opened))
 

@@ -113,7 +113,7 @@ class Composer:
                 asked.text, deadline_ms, crossing.key, seed=seed_of(crossing.id)
             )
         except DeadlineExceeded as error:
-            self._pace.took(self._clock() - begun_ms)
+            self._pace.gave_up_after(self._clock() - begun_ms)
             return error
         except HoldfastError as error:
             return error

@@ -12,6 +12,9 @@ class Pace:
     ...     pace.took(took_ms)
     >>> pace.fits(40.0), pace.fits(10.0)
     (True, False)
+    >>> pace.gave_up_after(40.0)
+    >>> pace.fits(40.0)
+    False
     """
 
     def __init__(self) -> None:
@@ -24,9 +27,14 @@ class Pace:
         return self._mean_ms + _WIDTH * self._spread_ms
 
     def took(self, ms: float) -> None:
-        """A call took that long, or was given up after it."""
+        """A call took that long."""
         self._spread_ms += _SPREAD * (abs(ms - self._mean_ms) - self._spread_ms)
         self._mean_ms += _MEAN * (ms - self._mean_ms)
+
+    def gave_up_after(self, ms: float) -> None:
+        """A call was not answered in that time. It counts as twice as long, as TCP doubles its timeout (RFC
+        6298, 5.5): counted as it is, every second call was one more that is not answered."""
+        self.took(2 * ms)
 
     def fits(self, left_ms: float) -> bool:
         """Whether a call is likely to be answered in `left_ms`.

@@ -123,4 +123,5 @@ BROKER = Component(
     address="bootstrap_servers",
     healthy_within_s=120.0,
     stops_within_s=20.0,
+    goes_first=True,
 )

@@ -57,4 +57,5 @@ REDIS = Component(
     ports=("redis_port",),
     address="redis_url",
     healthy_within_s=20.0,
+    goes_first=True,
 )

@@ -26,7 +26,8 @@ class Component(Struct, frozen=True, kw_only=True):
     most. `ready` runs whenever the component has been found healthy, and may be repeated. `ports` are the
     settings that hold its ports, `address` the one that makes it external. `follows_settings`: it is
     started anew when a setting has changed. `niceness` is above 0 for what may be late without making a
-    decision late: where the processor does not suffice for all, it gets less.
+    decision late: where the processor does not suffice for all, it gets less. `goes_first` is for what a
+    decision waits for, and what has a bounded work for each.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Component(Struct, frozen=True, kw_only=True):
     stops_within_s: float = 10.0
     follows_settings: bool = False
     niceness: int = 0
+    goes_first: bool = False
 
     def external(self, settings: Settings) -> bool:
         """Whether the environment names a server of the operator's own in its place."""

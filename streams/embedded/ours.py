@@ -20,7 +20,7 @@ from streams.settings import Settings
 from streams.topics import group_state
 
 _TIMEOUT_S = 1.0
-_NICENESS = {"sequences": 5, "assessor": 5, "outcomes": 5, "drafter": 5, "triton": 5}
+_NICENESS = {"sequences": 5, "assessor": 5, "outcomes": 5, "drafter": 0, "triton": 0}
 """Of what no decision waits for, or seldom: where the processor is short, a third of the share of the others.
 Scripts are written ahead.
 """
@@ -117,7 +117,11 @@ def _job(
 
 
 def _agent(
-    name: str, module: str, needs: tuple[str, ...], check: Callable[[Settings], str | None] = _lives
+    name: str,
+    module: str,
+    needs: tuple[str, ...],
+    check: Callable[[Settings], str | None] = _lives,
+    goes_first: bool = False,
 ) -> Component:
     return Component(
         name=name,
@@ -127,6 +131,7 @@ def _agent(
         healthy_within_s=180.0,
         follows_settings=True,
         niceness=_NICENESS.get(name, 0),
+        goes_first=goes_first,
     )
 
 
@@ -153,6 +158,7 @@ OURS = (
         "streams.agents composer",
         ("broker", "redis", "triton"),
         partial(_consumes, COMPOSER_GROUP),
+        goes_first=True,
     ),
     _agent(
         "drafter", "streams.agents drafter", ("broker", "redis", "triton"), partial(_consumes, DRAFTER_GROUP)

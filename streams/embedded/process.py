@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 from msgspec import Struct
 
+from streams.realtime import put_first
+
 MARK = "HOLDFAST_COMPONENT"
 
 
@@ -30,7 +32,13 @@ def mark(work_dir: Path, name: str) -> str:
 
 
 def start(
-    argv: list[str], env: Mapping[str, str], work_dir: Path, name: str, log: Path, niceness: int = 0
+    argv: list[str],
+    env: Mapping[str, str],
+    work_dir: Path,
+    name: str,
+    log: Path,
+    niceness: int = 0,
+    goes_first: bool = False,
 ) -> int:
     """Start `argv` in a process group of its own, its output in `log`; that of the last start is kept as
     `.1`.
@@ -48,7 +56,7 @@ def start(
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     if niceness:
         argv = ["nice", "-n", str(niceness), *argv]
-    return os.posix_spawnp(
+    pid = os.posix_spawnp(
         argv[0],
         argv,
         {**env, MARK: mark(work_dir, name)},
@@ -60,6 +68,9 @@ def start(
         setpgroup=0,
         setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE],
     )
+    if goes_first:
+        put_first(pid)
+    return pid
 
 
 def lives(pid: int) -> bool:

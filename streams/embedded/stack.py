@@ -248,6 +248,7 @@ class _Ascent:
                 component.name,
                 stack.log(component),
                 component.niceness,
+                component.goes_first,
             )
         except OSError as error:
             raise UnavailableError(f"{component.name} cannot be started: {error}") from error

@@ -18,6 +18,7 @@ from schemas.events import Tick
 from schemas.policy import RuleBook
 from streams import flow
 from streams.flink.rest import RULES_HEARD_METRIC, RULES_VERSIONS_METRIC
+from streams.realtime import put_publishing_first
 from streams.rules import Following, following
 from streams.tenants import Tenants
 
@@ -87,6 +88,7 @@ class Lives(KeyedCoProcessFunction):  # type: ignore[misc]  # PyFlink has no typ
         sys.setswitchinterval(_TURN_S)
         self._state = runtime_context.get_state(ValueStateDescriptor("user", _STATE))
         if self._in_thread:
+            put_publishing_first()
             self._told = _Told(runtime_context.get_metrics_group())
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 from operators.budget import Spent, spend
 from operators.lifecycle import Settled
 from streams import flow
+from streams.realtime import put_publishing_first
 from streams.rules import following
 
 _decoder = msgspec.msgpack.Decoder(Settled)
@@ -29,6 +30,7 @@ class Offers(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no type
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Called by Flink before the first record."""
+        put_publishing_first()
         self._waiting = runtime_context.get_map_state(
             MapStateDescriptor("waiting", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
         )

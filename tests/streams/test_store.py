@@ -306,7 +306,7 @@ def test_without_redis_every_call_says_which_server_is_missing(tmp_path: Path) -
         writer.expire(0, T)
 
     async def ask() -> None:
-        store = UserStore(url)
+        store = UserStore(url, timeout_s=5)
         with pytest.raises(UnavailableError):
             await store.user("acme/u1", T)
         with pytest.raises(UnavailableError):

@@ -1,0 +1,55 @@
+"""What a decision waits for goes first on the processor, where the machine allows it.
+
+Threads of Linux's real-time class run as soon as they have something to do; all others take turns of some
+milliseconds, and on busy cores a crossing has to wait for several of them. What is in that class here does a
+bounded work for each record; the operator's threads share one interpreter, so they take one core at most.
+
+It takes CAP_SYS_NICE or a limit (`ulimit -r`) of 1. Without either all goes on, later on a busy machine.
+"""
+
+import logging
+import os
+from pathlib import Path
+
+_PARAMETERS = os.sched_param(1)
+_TASKS = Path("/proc/self/task")
+_PRODUCER = "kafka-producer-"
+"""How the kernel names the thread in which a Kafka producer sends (it keeps 15 letters)."""
+
+logger = logging.getLogger(__name__)
+
+
+def is_allowed() -> bool:
+    """Whether this thread may join the real-time class; it is as before afterwards."""
+    before, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    if not put_first(0):
+        return False
+    os.sched_setscheduler(0, before, parameters)
+    return True
+
+
+def put_first(pid: int, policy: int = os.SCHED_RR) -> bool:
+    """Put a process that has just begun, or a thread (0 for this one), first; whether that is allowed.
+
+    What it starts later on goes first as well, unless `policy` says otherwise.
+    """
+    try:
+        os.sched_setscheduler(pid, policy, _PARAMETERS)
+    except PermissionError:
+        return False
+    return True
+
+
+def put_publishing_first() -> None:
+    """Put this thread first, and those in which this process's Kafka producers send; none that they start."""
+    senders = [int(task.name) for task in _TASKS.iterdir() if _name(task).startswith(_PRODUCER)]
+    allowed = [put_first(thread, os.SCHED_RR | os.SCHED_RESET_ON_FORK) for thread in (0, *senders)]
+    if not all(allowed):
+        logger.warning("not allowed to go first (CAP_SYS_NICE): on a busy machine decisions wait for a core")
+
+
+def _name(task: Path) -> str:
+    try:
+        return (task / "comm").read_text()
+    except OSError:
+        return ""  # it has ended meanwhile
