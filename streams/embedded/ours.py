@@ -20,10 +20,8 @@ from streams.settings import Settings
 from streams.topics import group_state
 
 _TIMEOUT_S = 1.0
-_NICENESS = {"sequences": 5, "assessor": 5, "outcomes": 5, "drafter": 0, "triton": 0}
-"""Of what no decision waits for, or seldom: where the processor is short, a third of the share of the others.
-Scripts are written ahead.
-"""
+_NICENESS = {"sequences": 5, "assessor": 5, "outcomes": 5}
+"""Of what no decision waits for, or seldom: where the processor is short, a third of the share of the others."""
 
 
 def _triton(settings: Settings) -> Launch:
@@ -141,7 +139,6 @@ TRITON = Component(
     check=_triton_ready,
     ports=("triton_grpc_port", "triton_http_port", "triton_metrics_port"),
     address="triton_url",
-    niceness=_NICENESS["triton"],
 )
 OURS = (
     _job("flink", "streams.flink.job", "flink_port", ("broker",), _decides),
