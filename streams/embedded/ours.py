@@ -21,7 +21,7 @@ from streams.topics import group_state
 
 _TIMEOUT_S = 1.0
 _NICENESS = {"sequences": 5, "assessor": 5, "outcomes": 5}
-"""Of what no decision waits for, or seldom: where the processor is short, a third of the share of the others."""
+"""Of what no decision waits for, or seldom: where the processor is short, a third of the others' share."""
 
 
 def _triton(settings: Settings) -> Launch:
