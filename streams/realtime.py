@@ -9,9 +9,11 @@ It takes CAP_SYS_NICE or a limit (`ulimit -r`) of 1. Without either all goes on,
 
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 
-_PARAMETERS = os.sched_param(1)
+FIRST, IN_TURNS = (os.SCHED_RR, os.sched_param(1)), (os.SCHED_OTHER, os.sched_param(0))
+"""Policy and parameters of a process that goes first, and of any other."""
 _TASKS = Path("/proc/self/task")
 _PRODUCER = "kafka-producer-"
 """How the kernel names the thread in which a Kafka producer sends (it keeps 15 letters)."""
@@ -21,30 +23,24 @@ logger = logging.getLogger(__name__)
 
 def is_allowed() -> bool:
     """Whether this thread may join the real-time class; it is as before afterwards."""
-    before, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
-    if not put_first(0):
-        return False
-    os.sched_setscheduler(0, before, parameters)
-    return True
-
-
-def put_first(pid: int, policy: int = os.SCHED_RR) -> bool:
-    """Put a process that has just begun, or a thread (0 for this one), first; whether that is allowed.
-
-    What it starts later on goes first as well, unless `policy` says otherwise.
-    """
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
-        os.sched_setscheduler(pid, policy, _PARAMETERS)
+        os.sched_setscheduler(0, *FIRST)
     except PermissionError:
         return False
+    os.sched_setscheduler(0, *before)
     return True
 
 
 def put_publishing_first() -> None:
     """Put this thread first, and those in which this process's Kafka producers send; none that they start."""
+    policy, parameters = FIRST
     senders = [int(task.name) for task in _TASKS.iterdir() if _name(task).startswith(_PRODUCER)]
-    allowed = [put_first(thread, os.SCHED_RR | os.SCHED_RESET_ON_FORK) for thread in (0, *senders)]
-    if not all(allowed):
+    try:
+        for thread in (0, *senders):
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.sched_setscheduler(thread, policy | os.SCHED_RESET_ON_FORK, parameters)
+    except PermissionError:
         logger.warning("not allowed to go first (CAP_SYS_NICE): on a busy machine decisions wait for a core")
 
 

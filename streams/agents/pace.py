@@ -33,7 +33,7 @@ class Pace:
 
     def gave_up_after(self, ms: float) -> None:
         """A call was not answered in that time. It counts as twice as long, as TCP doubles its timeout (RFC
-        6298, 5.5): counted as it is, every second call was one more that is not answered."""
+        6298, 5.5): counted as it is, calls that end at their limit would seem to fit, and be made again."""
         self.took(2 * ms)
 
     def fits(self, left_ms: float) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 from msgspec import Struct
 
-from streams.realtime import put_first
+from streams.realtime import FIRST, IN_TURNS, is_allowed
 
 MARK = "HOLDFAST_COMPONENT"
 
@@ -56,7 +56,7 @@ def start(
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     if niceness:
         argv = ["nice", "-n", str(niceness), *argv]
-    pid = os.posix_spawnp(
+    return os.posix_spawnp(
         argv[0],
         argv,
         {**env, MARK: mark(work_dir, name)},
@@ -67,10 +67,8 @@ def start(
         ],
         setpgroup=0,
         setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE],
+        scheduler=FIRST if goes_first and is_allowed() else IN_TURNS,
     )
-    if goes_first:
-        put_first(pid)
-    return pid
 
 
 def lives(pid: int) -> bool:

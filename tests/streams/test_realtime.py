@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,8 +70,7 @@ def test_a_component_goes_first_with_all_that_it_starts(
     tmp_path: Path, goes_first: bool, policy: int
 ) -> None:
     log = tmp_path / "component.log"
-    show = "import os, time; time.sleep(0.2); print(os.sched_getscheduler(0), flush=True)"
-    argv = ["sh", "-c", f"python3 -c '{show}'; true"]
+    argv = ["sh", "-c", f"{sys.executable} -c 'import os; print(os.sched_getscheduler(0))'; true"]
     pid = process.start(argv, dict(os.environ), tmp_path, "component", log, goes_first=goes_first)
     os.waitpid(pid, 0)
     assert log.read_text() == f"{policy}\n"
