@@ -23,7 +23,7 @@ from streams.embedded import Stack
 from streams.settings import Settings
 from streams.truth import untrue
 
-_HISTORY_S, _HISTORY_S_PER_USER = 25, 0.015
+_HISTORY_S, _HISTORY_S_PER_USER = 25, 0.025
 """What it takes until the stream has read the users' history, generously: the load comes after it."""
 _UNDECLINING = 50
 _PER_EVENT = ("flink", "sequences", "redis")
