@@ -118,8 +118,11 @@ _COMMON_EN = frozenset(
     {"the", "you", "your", "we", "our", "and", "is", "are", "to", "for", "with", "have", "it", "if", "this"}
     | {"that", "can", "here", "there", "be", "of", "or", "when", "us"}
 )
-_LETTER = r"[^\W_\u3040-\u30ff\u3400-\u9fff]"
+_LETTER = re.compile(r"[^\W_\u3040-\u30ff\u3400-\u9fff]")
 """A letter or digit of a script that sets words apart."""
+_BEFORE_LINK, _AFTER_LINK = re.compile(r"[\w@./-]"), re.compile(r"[\w@%~+-]|[/?#&=.:]+\w|/")
+_NOTHING = re.compile(r"(?!)")
+"""Matches nowhere."""
 
 
 def check(text: str, profile: Profile) -> None:
@@ -228,6 +231,8 @@ def _normal(text: str) -> str:
 
 def _control(text: str) -> Iterator[str]:
     """Characters that are not for reading. The zero-width joiner is, within an emoji."""
+    if text.isprintable():  # most are, and this is told at once
+        return iter(())
     return (c for c in text if unicodedata.category(c)[0] == "C" and c != "\u200d")
 
 
@@ -246,16 +251,32 @@ def _without_facts(text: str, profile: Profile) -> str:
     for slot, value in sorted(facts, key=lambda fact: -len(fact[1])):
         if slot in MAX_FACT_CHARS:
             mark = _NAME if slot == "name" else _FACT
-            text = re.sub(_whole(slot, value), mark, text)
+            text = _replaced(text, value, mark, *_edges(slot, value))
     return text
 
 
-def _whole(slot: str, value: str) -> str:
+def _edges(slot: str, value: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What a fact must not have just before it, and just after it, to be whole."""
     if slot == "link":
-        return rf"(?<![\w@./-]){re.escape(value)}(?![\w@%~+-]|[/?#&=.:]+\w|/)"
-    before = rf"(?<!{_LETTER})" if re.match(_LETTER, value) else ""
-    after = rf"(?!{_LETTER})" if re.match(_LETTER, value[-1]) else ""
-    return before + re.escape(value) + after
+        return _BEFORE_LINK, _AFTER_LINK
+    return (
+        _LETTER if _LETTER.match(value) else _NOTHING,
+        _LETTER if _LETTER.match(value[-1]) else _NOTHING,
+    )
+
+
+def _replaced(text: str, value: str, mark: str, before: re.Pattern[str], after: re.Pattern[str]) -> str:
+    """`text` with `mark` for each `value`. (A pattern of each user's facts would take longer to compile than
+    all others together to run.)"""
+    parts, done, at = [], 0, text.find(value)
+    while at >= 0:
+        end = at + len(value)
+        if before.match(text[at - 1 : at]) or after.match(text, end):
+            at = text.find(value, at + 1)
+            continue
+        parts += [text[done:at], mark]
+        done, at = end, text.find(value, end)
+    return "".join((*parts, text[done:]))
 
 
 def _greetings(rest: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """A user's events as columns: the one form that signals are computed from, in the stream and in batches."""
 
 from collections.abc import Iterable, Mapping
-from math import isnan
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ LOGIN, LOGOUT, USAGE, SUPPORT = range(4)
 """What `Sequence.kind` holds. At the same ms events stand in this order, whatever order they came in."""
 
 NO_FEATURE = -1
-_Row = tuple[int, int, int, int, bool, float]
+_ID = attrgetter("event_id")
 
 
 class Sequence(NamedTuple):
@@ -51,40 +51,37 @@ def sequence_of(
     >>> found.ts_ms.tolist(), found.kind.tolist(), found.feature.tolist()
     ([1000, 2000], [0, 2], [0, 1])
     """
+    known = sorted(distinct(events), key=_ID)  # of equal rows, too, the order is always the same
+    logins = [event for event in known if isinstance(event, Login)]
+    uses = [event for event in known if isinstance(event, Usage)]
+    messages = [event for event in known if isinstance(event, Support)]
+    moods = sentiments or {}
     numbers: dict[tuple[type, str], int] = {}
-    known = sentiments or {}
-    rows: list[_Row] = []
-    for event in sorted(distinct(events), key=_name):  # of equal rows, too, the order is always the same
-        if isinstance(event, Login):
-            kind = LOGIN if event.action == "login" else LOGOUT
-            number = numbers.setdefault((Login, event.channel), len(numbers))
-            rows.append((event.ts, kind, number, 0, False, np.nan))
-        elif isinstance(event, Usage):
-            number = numbers.setdefault((Usage, event.feature), len(numbers))
-            rows.append((event.ts, USAGE, number, event.duration_ms, event.outcome == "error", np.nan))
-        elif isinstance(event, Support):
-            mood = known.get(event.event_id, np.nan)
-            rows.append((event.ts, SUPPORT, NO_FEATURE, 0, False, mood))
-    rows.sort(key=_order)
-    columns = list(zip(*rows, strict=True)) or [()] * 6
+    many = len(logins) + len(uses) + len(messages)
+    used, written = slice(len(logins), len(logins) + len(uses)), slice(len(logins) + len(uses), many)
+    ts_ms = np.array([event.ts for event in (*logins, *uses, *messages)], dtype=np.int64)
+    kind = np.full(many, SUPPORT, dtype=np.int8)
+    kind[: used.start] = [LOGIN if event.action == "login" else LOGOUT for event in logins]
+    kind[used] = USAGE
+    feature = np.full(many, NO_FEATURE, dtype=np.int32)
+    feature[: used.start] = [numbers.setdefault((Login, event.channel), len(numbers)) for event in logins]
+    feature[used] = [numbers.setdefault((Usage, event.feature), len(numbers)) for event in uses]
+    duration_ms = np.zeros(many, dtype=np.int64)
+    duration_ms[used] = [event.duration_ms for event in uses]
+    failed = np.zeros(many, dtype=np.bool_)
+    failed[used] = [event.outcome == "error" for event in uses]
+    sentiment = np.full(many, np.nan, dtype=np.float32)
+    sentiment[written] = [moods.get(event.event_id, np.nan) for event in messages]
+    # Whatever order rows came in, sums over them are taken in one order: all but the feature's number.
+    order = np.lexsort((np.nan_to_num(sentiment), failed, duration_ms, kind, ts_ms))
     return Sequence(
-        ts_ms=np.array(columns[0], dtype=np.int64),
-        kind=np.array(columns[1], dtype=np.int8),
-        feature=np.array(columns[2], dtype=np.int32),
-        duration_ms=np.array(columns[3], dtype=np.int64),
-        failed=np.array(columns[4], dtype=np.bool_),
-        sentiment=np.array(columns[5], dtype=np.float32),
+        ts_ms=ts_ms[order],
+        kind=kind[order],
+        feature=feature[order],
+        duration_ms=duration_ms[order],
+        failed=failed[order],
+        sentiment=sentiment[order],
         tenure_days=np.nan if account is None else float(account.tenure_days),
         account_ms=0 if account is None else account.ts,
         seats=np.nan if account is None else float(account.seats),
     )
-
-
-def _name(event: Event) -> str:
-    return event.event_id
-
-
-def _order(row: _Row) -> tuple[object, ...]:
-    """Whatever order rows came in, sums over them are taken in one order: all but the feature's number."""
-    ts_ms, kind, _, duration_ms, failed, sentiment = row
-    return ts_ms, kind, duration_ms, failed, 0.0 if isnan(sentiment) else sentiment
