@@ -10,6 +10,7 @@ import multiprocessing
 import time
 from multiprocessing.connection import Connection
 
+import uvloop
 from msgspec import Struct
 
 from benchmarks.load import STEP_S, Background, Shape
@@ -107,7 +108,7 @@ class Sender:
 def _run(servers: str, shape: Shape, start_ms: int, pipe: Connection) -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it logs each attempt to connect
     try:
-        pipe.send(asyncio.run(_send(servers, shape, start_ms, pipe)))
+        pipe.send(uvloop.run(_send(servers, shape, start_ms, pipe)))
     except HoldfastError as error:
         pipe.send(str(error))
 

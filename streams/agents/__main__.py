@@ -3,7 +3,6 @@
 Its exit status is 1 without a broker.
 """
 
-import asyncio
 import logging
 import sys
 from collections.abc import Callable, Coroutine
@@ -12,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
+import uvloop
 
 from inference.client import ScriptModel
 from inference.registry import Watch
@@ -152,7 +152,7 @@ def main() -> None:
     try:
         settings = load_settings()
         ensure_topics(settings.bootstrap_servers)
-        asyncio.run(_run(role, settings))
+        uvloop.run(_run(role, settings))
     except HoldfastError as error:
         print(f"{role}: {error}", file=sys.stderr)
         sys.exit(1)

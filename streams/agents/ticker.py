@@ -13,6 +13,7 @@ import time
 from itertools import cycle
 from typing import Any, NoReturn
 
+import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
@@ -124,7 +125,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it logs each attempt to connect
     try:
-        asyncio.run(tick_for_ever(load_settings().bootstrap_servers))
+        uvloop.run(tick_for_ever(load_settings().bootstrap_servers))
     except HoldfastError as error:
         print(f"ticker: {error}", file=sys.stderr)
         sys.exit(1)
