@@ -1,6 +1,8 @@
 """Mustache to text: a script's slots filled with facts, as plain text."""
 
 import re
+from functools import lru_cache
+from typing import Any
 
 import pystache
 from pystache.common import PystacheError
@@ -49,7 +51,7 @@ def render(template: str, facts: dict[str, str]) -> str:
     _check_tags(template)
     context = {slot: facts.get(slot) or None for slot in SLOTS}
     try:
-        text: str = _renderer.render(pystache.parse(template, raise_on_mismatch=True), context)
+        text: str = _renderer.render(_parsed(template), context)
     except ParsingError as error:
         raise GuardFailed(f"the template's sections do not match: {error}") from None
     except PystacheError:
@@ -79,6 +81,12 @@ def tidy(text: str) -> str:
     text = " ".join(text.split())
     text = _SPACE_BEFORE_MARK.sub("", text)
     return _SPACE_IN_HAN.sub("", text)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(template: str) -> Any:
+    """The template as pystache keeps it; a segment's or a tenant's is rendered for many users."""
+    return pystache.parse(template, raise_on_mismatch=True)
 
 
 def _check_tags(template: str) -> None:
