@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from operators.quantities import UNKNOWN, quantities
@@ -156,6 +157,7 @@ def violations(text: str, profile: Profile) -> tuple[Violation, ...]:
     return tuple(dict.fromkeys(Violation(rule, excerpt[:40]) for rule, excerpt in _found(text, profile)))
 
 
+@lru_cache(maxsize=4096)  # asked of each fact when it is taken up and when it is judged
 def may_state(slot: str, value: str) -> bool:
     """Whether `value` is fit to fill `slot` in front of a user. What is not never becomes a fact.
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 UNKNOWN = -1.0
@@ -67,7 +68,8 @@ class Quantity(NamedTuple):
     end: int
 
 
-def quantities(text: str) -> list[Quantity]:
+@lru_cache(maxsize=4096)  # users share most of the sentences that are told of them
+def quantities(text: str) -> tuple[Quantity, ...]:
     """The quantities that `text` (in normal form NFKC) states.
 
     Words that are numbers by form alone are none: "one" of "no one", 一 of 一起, 十 of 十分.
@@ -77,7 +79,7 @@ def quantities(text: str) -> list[Quantity]:
     >>> [(q.value, q.unit) for q in quantities("过去7天登录十二次，一起看看，八折，1.2万元")]
     [(7.0, 'day'), (12000.0, 'money'), (12.0, 'time'), (8.0, 'discount')]
     """
-    return [*_digits(text), *_numerals_zh(text), *_words_en(text)]
+    return (*_digits(text), *_numerals_zh(text), *_words_en(text))
 
 
 def _digits(text: str) -> Iterator[Quantity]:
