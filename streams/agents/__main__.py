@@ -108,6 +108,7 @@ async def composing(settings: Settings, users: UserStore, opened: AsyncExitStack
         prompter=prompter,
         budget_ms=settings.budget_ms,
         publish_margin_ms=settings.publish_margin_ms,
+        at_once=settings.drafts_at_once,
     )
     try:
         await composer.warm_up()

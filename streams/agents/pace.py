@@ -10,8 +10,8 @@ class Pace:
     >>> pace = Pace()
     >>> for took_ms in (20.0, 24.0, 22.0) * 10:
     ...     pace.took(took_ms)
-    >>> pace.fits(40.0), pace.fits(10.0)
-    (True, False)
+    >>> pace.fits(40.0), pace.fits(10.0), pace.fits(40.0, turn=2)
+    (True, False, False)
     >>> pace.gave_up_after(40.0)
     >>> pace.fits(40.0)
     False
@@ -36,13 +36,16 @@ class Pace:
         6298, 5.5): counted as it is, calls that end at their limit would seem to fit, and be made again."""
         self.took(2 * ms)
 
-    def fits(self, left_ms: float) -> bool:
-        """Whether a call is likely to be answered in `left_ms`.
+    def fits(self, left_ms: float, turn: int = 1) -> bool:
+        """Whether a call is likely to be answered in `left_ms`; with a `turn` of 2 it begins after another.
 
-        Each no makes the next one less likely: what was slow is tried again after a while.
+        While nothing is known the first alone is tried. Each no to a call that need not wait makes the next
+        one less likely: what was slow is tried again after a while.
         """
-        if left_ms >= self.expected_ms:
-            return True
-        self._mean_ms *= _FORGET
-        self._spread_ms *= _FORGET
-        return False
+        if not self._mean_ms:
+            return turn == 1
+        if left_ms < self.expected_ms:
+            self._mean_ms *= _FORGET
+            self._spread_ms *= _FORGET
+            return False
+        return left_ms >= turn * self.expected_ms

@@ -1,10 +1,12 @@
 """From a crossing to its decision, with a store, a model and a clock of the test's own."""
 
 import asyncio
+from typing import Any
 
 import msgspec
 import pytest
 
+from inference.client import Generation
 from operators import templates
 from schemas.decision import Crossing, Decision
 from schemas.errors import BreakerOpen, DeadlineExceeded, HoldfastError, UnavailableError
@@ -254,6 +256,34 @@ def test_the_model_is_not_asked_while_it_is_slower_than_the_time_left_and_again_
         assert decision.script is not None and decision.script.rung is Rung.TEMPLATE
     assert 0 < sum(asked[20:]) < 20
     assert "not asked" in decision.fallbacks[Rung.LIVE] or asked[-1]
+
+
+async def test_of_many_who_cross_at_once_the_model_is_asked_for_those_alone_whom_it_can_still_serve() -> None:
+    """A model that writes one script at a time, 15 ms for each: of eight at once two are in time."""
+    bench = Bench()
+    writing = asyncio.Lock()
+
+    async def one_by_one(
+        prompt: str, deadline_ms: float, user: str = "", *, seed: int = 0, write: Any = bench.model.generate
+    ) -> Generation:
+        async with writing:
+            await asyncio.sleep(0)
+            made: Generation = await write(prompt, deadline_ms, user, seed=seed)
+            return made
+
+    bench.model.takes_ms = 15.0
+    bench.store.takes_ms = 0.0
+    bench.model.generate = one_by_one  # type: ignore[method-assign]  # the fake answers all at the same time
+    for _ in range(20):  # the pace becomes known
+        await bench.composer.compose(crossing(detected_ms=bench.clock.now_ms))
+    begun_ms, before = bench.clock.now_ms, len(bench.model.asked)
+    decisions = await asyncio.gather(
+        *(bench.composer.compose(crossing(detected_ms=begun_ms)) for _ in range(8))
+    )
+    rungs = [decision.script.rung for decision in decisions if decision.script is not None]
+    assert len(bench.model.asked) - before == 2
+    assert (rungs.count(Rung.LIVE), rungs.count(Rung.TEMPLATE)) == (2, 6)
+    assert sum("not asked" in decision.fallbacks.get(Rung.LIVE, "") for decision in decisions) == 6
 
 
 def test_each_rung_above_says_why_it_gave_nothing() -> None:
