@@ -13,7 +13,7 @@
 | `HOLDFAST_BUDGET_MS` | 50 | detection to publication |
 | `HOLDFAST_PUBLISH_MARGIN_MS` | 10 | the part of the budget that is kept for publishing |
 | `HOLDFAST_DRAFT_LEAD_MS` | 300000 | how long before a crossing its script is written; 0 for never |
-| `HOLDFAST_DRAFTS_AT_ONCE` | 1 | scripts that each drafter has written at the same time: 32 on a GPU |
+| `HOLDFAST_DRAFTS_AT_ONCE` | 1 | scripts that the model writes at the same time: 32 on a GPU |
 | `HOLDFAST_PARALLELISM` | 2 | parallel instances of each Flink operator |
 | `HOLDFAST_CHECKPOINT_INTERVAL_MS` | 10000 | time between the checkpoints of the Flink jobs |
 | `HOLDFAST_STATE_BACKEND` | `hashmap` | the main job's state: `hashmap`, on the heap, or `rocksdb`, on disk |
