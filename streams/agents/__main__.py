@@ -116,7 +116,7 @@ async def composing(settings: Settings, users: UserStore, opened: AsyncExitStack
         logger.warning("scripts come from templates for now: %s", error)
     work = partial(composed, composer)
     agent = Agent(settings, (CROSSINGS,), COMPOSER_GROUP, work, COMPOSED_AT_ONCE)
-    return [agent.run(), segments.write_for_ever(), latest.keep_decisions(settings)]
+    return [agent.run(), segments.write_for_ever()]
 
 
 async def drafting(settings: Settings, users: UserStore, opened: AsyncExitStack) -> Parts:
@@ -127,11 +127,12 @@ async def drafting(settings: Settings, users: UserStore, opened: AsyncExitStack)
 
 
 async def joining(settings: Settings, users: UserStore, opened: AsyncExitStack) -> Parts:
-    """The parts of the process that joins outcomes to decisions."""
+    """The parts of the process that joins outcomes to decisions, and keeps each user's latest for readers."""
     store = RedisJoins(settings.redis_url)
     opened.push_async_callback(store.close)
     work, topics = Joiner(store).take, (DECISIONS, OUTCOMES)
-    return [Agent(settings, topics, OUTCOMES_GROUP, work, at_once=1, offsets=store).run()]
+    joiner = Agent(settings, topics, OUTCOMES_GROUP, work, at_once=1, offsets=store)
+    return [joiner.run(), latest.keep_decisions(settings)]
 
 
 ROLES: dict[str, Callable[[Settings, UserStore, AsyncExitStack], Coroutine[Any, Any, Parts]]] = {

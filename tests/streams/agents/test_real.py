@@ -91,7 +91,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     )
     stack = Stack(settings)
     try:
-        stack.up(only=("broker", "redis", "composer", "ticker"))
+        stack.up(only=("broker", "redis", "composer", "outcomes", "ticker"))
         servers = Servers(stack)
         yield servers
         servers.close()
