@@ -1,6 +1,7 @@
 """What holds for every test: an environment that says nothing, and modules that Python alone can import."""
 
 import os
+import signal
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,9 @@ _OURS = "HOLDFAST_"
 _LOOKS = ("FORCE_COLOR", "GITHUB_ACTIONS", "NO_COLOR", "PY_COLORS", "TERMINAL_WIDTH", "TTY_COMPATIBLE")
 for name in [name for name in os.environ if name.startswith(_OURS) or name in _LOOKS]:
     del os.environ[name]
+
+# A shell that starts the tests in the background has Ctrl-C ignored, and so would all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says nothing on a busy machine.
 settings.register_profile("untimed", deadline=None)
