@@ -171,9 +171,12 @@ def test_who_follows_from_a_time_on_gets_what_was_decided_since_and_what_comes(s
     env = os.environ | {"HOLDFAST_BOOTSTRAP_SERVERS": settings.bootstrap_servers}
     with subprocess.Popen(words, stdout=subprocess.PIPE, env=env) as follower:
         assert follower.stdout is not None
-        assert json.loads(follower.stdout.readline())["id"] == "since"
-        decide("after")
-        assert json.loads(follower.stdout.readline())["id"] == "after"
-        follower.send_signal(signal.SIGINT)
-        assert follower.wait(_WAIT_S) == 0
+        try:
+            assert json.loads(follower.stdout.readline())["id"] == "since"
+            decide("after")
+            assert json.loads(follower.stdout.readline())["id"] == "after"
+            follower.send_signal(signal.SIGINT)
+            assert follower.wait(_WAIT_S) == 0
+        finally:
+            follower.kill()  # where it did not end, the block would wait for it for ever
     producer.close()
