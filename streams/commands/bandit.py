@@ -126,7 +126,7 @@ def _tell(found: Proposal) -> None:
         )
         out.print(
             f"gain over the weights that people set, in answers per decision: {gain.dr:+.4f}, 95 % from "
-            f"{gain.ci[0]:+.4f} to {gain.ci[1]:+.4f}, with 95 % above {gain.least:+.4f} (doubly robust; "
+            f"{gain.ci[0]:+.4f} to {gain.ci[1]:+.4f}, with 99 % above {gain.least:+.4f} (doubly robust; "
             f"IPS {gain.ips:+.4f}, SNIPS {gain.snips:+.4f}; {gain.effective:,.0f} effective)"
         )
     for one in found.uplift:

@@ -145,7 +145,7 @@ def test_without_a_difference_weights_are_published_no_more_often_than_the_bound
 
 
 def test_with_a_better_arm_weights_are_published() -> None:
-    found = [judged(dict.fromkeys(TRUTH, (0.1, 0.1, 0.2)), seed, 1_500) for seed in range(50)]
+    found = [judged(dict.fromkeys(TRUTH, (0.1, 0.1, 0.2)), seed, 2_000) for seed in range(50)]
     assert np.mean([one.least > 0 for one in found]) > 0.9
 
 
@@ -154,7 +154,7 @@ def test_what_acts_in_part_loses_more_than_is_at_risk_no_more_often_than_the_bou
     answers = dict.fromkeys(TRUTH, (0.12, 0.08, 0.08))
     people, at_risk, lost = dict.fromkeys(TRUTH, (0.8, 0.1, 0.1)), 0.003, []
     for seed in range(100):
-        log = simulated(2_000, answers, people, seed=seed)
+        log = simulated(800, answers, people, seed=seed)
 
         def learned(seen: Log) -> Weights:
             return learn(seen, sorted(TRUTH), NO_COSTS, worth=Worth(), floor=0.02, draws=200)
