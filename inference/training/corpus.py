@@ -1,8 +1,8 @@
 """The corpus: profiles as the encoder makes them, each with a script that people could have written.
 
 Deterministic by seed. A script is composed of a greeting, an observation (by reason), an act (by
-strategy) and a close (by offer, link, plan). Which ones is a pure function of the profile's header; the words
-are drawn.
+strategy) and a close (by offer, link, plan), which always asks for something, and for one thing. Which ones
+is a pure function of the profile's header; the words are drawn.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from schemas.vocabulary import TIERS, Locale, Reason, Strategy
 
 MAX_CHARS = {Locale.EN: 320, Locale.ZH: 160}
 """The guard's limit: a test fails where the two part."""
-MAX_OWN_CHARS = {Locale.EN: 170, Locale.ZH: 78}
+MAX_OWN_CHARS = {Locale.EN: 150, Locale.ZH: 66}
 """A script's own characters, slots left out: what is short is read, and soon written."""
 HELD_OUT_SHARE = 16
 """One of so many combinations of the header is never trained on."""
@@ -58,8 +58,6 @@ _TELLING = {
 learn to state it by chance, given or not."""
 _GIVEN = {"name": 0.75, "feature": 0.5, "offer": 0.5, "link": 0.5, "logins_7d": 0.5, "quiet_days": 0.5}
 """The share of profiles that have a fact: near a half, so that only the header tells."""
-_CLOSED = 0.7
-"""The share of scripts that have a closing sentence where nothing asks for one."""
 _FINGERPRINTED = 2_000
 
 
@@ -122,10 +120,7 @@ def is_team(profile: Profile) -> bool:
 
 
 def families(profile: Profile) -> tuple[str, ...]:
-    """The families that a script for `profile` must be made of, in order.
-
-    The last may be missing where it carries no fact and is not for a team (see `may_end_early`).
-    """
+    """The families that a script for `profile` must be made of, in order."""
     facts = profile.facts
     telling = _TELLING.get(profile.reason)
     observe = f"{profile.reason}_{telling}" if telling in facts else str(profile.reason)
@@ -144,19 +139,11 @@ def families(profile: Profile) -> tuple[str, ...]:
     )
 
 
-def may_end_early(profile: Profile) -> bool:
-    """Whether a script for `profile` is whole without a close."""
-    return not (profile.facts.keys() & {"offer", "link"}) and not is_team(profile)
-
-
 def compose(profile: Profile, random: Random) -> str:
     """A script for `profile`: of the families that it needs, phrases whose slots are all given."""
-    wanted = families(profile)
-    if may_end_early(profile) and random.random() > _CLOSED:
-        wanted = wanted[:-1]
     between = " " if profile.locale is Locale.EN else ""
     while True:
-        greeting, *sentences = (_pick(profile, family, random).spell(random) for family in wanted)
+        greeting, *sentences = (_pick(profile, family, random).spell(random) for family in families(profile))
         script = greeting + between.join(sentences)
         if is_short(script, profile.locale) and says_once(script):
             return script

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from inference.nano import Nano, Sampling
 from inference.prompt import header, prompt
-from inference.training.corpus import examples, families, may_end_early, says_once
+from inference.training.corpus import examples, families, says_once
 from inference.training.phrases import parse, slots_of
 from schemas.profile import Profile
 from schemas.vocabulary import Locale
@@ -57,9 +57,7 @@ def judge(profile: Profile, script: str) -> dict[str, bool]:
         aspect: found is not None and by_place.get(place) == wanted[PLACES.index(place)]
         for place, aspect in _ASPECT.items()
     }
-    if found is not None and "close" not in by_place:
-        right[_ASPECT["close"]] = may_end_early(profile)
-    right["well_formed"] = found is not None and found in (wanted, wanted[:-1])
+    right["well_formed"] = found == wanted
     slots = slots_of(script)
     right["slots_given"] = slots <= profile.facts.keys()
     right["offer_iff_given"] = ("offer" in slots) == ("offer" in profile.facts)

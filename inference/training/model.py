@@ -16,7 +16,7 @@ def config(pad_id: int, end_id: int) -> GptOssConfig:
         vocab_size=VOCABULARY,
         hidden_size=128,
         intermediate_size=192,
-        num_hidden_layers=4,
+        num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
         head_dim=32,
