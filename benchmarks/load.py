@@ -134,8 +134,8 @@ class Background:
         self._log_gap, self._within_sd = crowd.log_gap - np.log(self.factor), crowd.within_sd
         # The users have been there for ever: the gap that the start falls into is a long one, and half over.
         self._next = random.random(shape.users) * self._gaps(np.arange(shape.users), crowd.within_sd**2)
-        self._names = _Names(shape.seed, shape.tenants)
-        self._phases = self._names.phases(shape.users + 1)
+        self._names = _Names(shape.seed, shape.tenants, shape.users + 1)
+        self._phases = np.array([phase_ms(key.decode()) for _, key, _ in self._names.users])
         self._active: set[int] = set()
         self._numbers = 0
         self._times = np.arange(round(shape.seconds / STEP_S) + 1) * STEP_S
@@ -218,10 +218,9 @@ class Background:
         records, number = [], self._numbers
         for user, at, kind, took in zip(*columns, strict=True):
             topic, template = names.templates[kind]
-            tenant = names.tenant(user)
+            tenant, key, partition = names.users[user]
             fields = (number, tenant, user, at, took) if kind < names.login else (number, tenant, user, at)
-            key = names.key(user)
-            records.append(Record(topic, partition_of(key), key, template % fields))
+            records.append(Record(topic, partition, key, template % fields))
             number += 1
         self._numbers = number
         return records
@@ -232,11 +231,12 @@ class _Names:
 
     login, support = 2 * len(_FEATURES), 2 * len(_FEATURES) + 1
 
-    def __init__(self, seed: int, tenants: tuple[str, ...]) -> None:
-        self._tenants = [tenant.encode() for tenant in tenants]
+    def __init__(self, seed: int, tenants: tuple[str, ...], users: int) -> None:
+        keys = [f"{tenants[user % len(tenants)]}/b{seed}-{user}".encode() for user in range(users)]
+        self.users = [(key.partition(b"/")[0], key, partition_of(key)) for key in keys]
+        """Of each user the tenant, the key (`tenant/user_id`) and its partition."""
         head = f'"event_id":"b{seed}-%d","tenant":"%b","user_id":"b{seed}-%d","ts":%d'
         used = '{"kind":"usage",' + head + ',"feature":"FEATURE","duration_ms":%d,"outcome":"OUTCOME"}'
-        self._key = f"%b/b{seed}-%d".encode()
         self.templates = [
             *(
                 (USAGE.name, used.replace("FEATURE", feature).replace("OUTCOME", outcome).encode())
@@ -249,18 +249,6 @@ class _Names:
                 ('{"kind":"support",' + head + ',"text":"Where is the export?","lang":"en"}').encode(),
             ),
         ]
-
-    def tenant(self, user: int) -> bytes:
-        """Whose user it is."""
-        return self._tenants[user % len(self._tenants)]
-
-    def key(self, user: int) -> bytes:
-        """The user, `tenant/user_id`."""
-        return self._key % (self.tenant(user), user)
-
-    def phases(self, users: int) -> Ints:
-        """Where in the hour the panes of each user begin (ms)."""
-        return np.array([phase_ms(self.key(user).decode()) for user in range(users)])
 
 
 def _relative_rate(shape: Shape, times: Floats) -> Floats:
