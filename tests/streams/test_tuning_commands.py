@@ -1,12 +1,15 @@
 """`holdfast train examples|pairs` and `holdfast evaluate scripts|estimate`, from the outside."""
 
+import json
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from inference.preferences import Pair
+from inference.registry import promoted
 from inference.training.records import Answered
+from inference.tritonserver import MODEL, MODEL_REPOSITORY
 from schemas.errors import InputError
 from streams.commands import tuning
 from streams.commands.evaluating.estimate import estimate
@@ -40,6 +43,13 @@ def test_a_version_that_is_not_there_is_refused(tmp_path: Path) -> None:
         scripts(version="9", repository=tmp_path, many=20, seed=1, as_json=True)
     with pytest.raises(InputError, match="holds no small model"):
         estimate(data=tmp_path / "log", model=tmp_path, train=100, test=100, as_json=True)
+
+
+def test_the_version_that_serves_is_judged_unless_another_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    scripts(version=None, repository=MODEL_REPOSITORY, many=20, seed=1, as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert found["version"] == promoted(MODEL).name
+    assert found["conditioning"]["all"]["value"] >= 0.95
 
 
 def test_a_log_that_holds_something_else_is_refused(tmp_path: Path) -> None:

@@ -30,8 +30,8 @@ def scripts(
     """Have the script model write for profiles that it never saw, and judge what it writes.
 
     Conditioning is exact: a script that is a word off is wrong. The comparison with the templates is by a
-    rubric of ours, which is deterministic: no person has judged. Intervals are of 95 %. A version that learned
-    other phrases than those of today is wrong by them wherever it uses its own.
+    rubric of ours, which is deterministic: no person has judged. Intervals are of 95 %. A version that has
+    learned other phrases than those of today is wrong wherever it uses them.
 
     Example: holdfast evaluate scripts --scripts 1000 --json
     """
