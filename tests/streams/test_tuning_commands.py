@@ -45,7 +45,9 @@ def test_a_version_that_is_not_there_is_refused(tmp_path: Path) -> None:
         estimate(data=tmp_path / "log", model=tmp_path, train=100, test=100, as_json=True)
 
 
-def test_the_version_that_serves_is_judged_unless_another_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_that_serves_is_judged_unless_another_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     scripts(version=None, repository=MODEL_REPOSITORY, many=20, seed=1, as_json=True)
     found = json.loads(capsys.readouterr().out)
     assert found["version"] == promoted(MODEL).name
