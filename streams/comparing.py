@@ -54,6 +54,7 @@ def figures(
         "language_purity": mean([rubric.purity(text, who) for text, who in zip(sent, of_sent, strict=True)]),
         "chars": mean([len(text) for text in sent]),
         "tokens": {"mean": score.tokens_per_script, "p50": score.tokens_p50, "p95": score.tokens_p95},
+        "cpu_ms": score.cpu_ms_per_script,
         "distinct": {name: distinct([one.script for one in samples], name) for name in score.distinct},
         "against_templates": against_templates(samples, seed),
     }

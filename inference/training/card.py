@@ -4,11 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+from inference.client import TEMPERATURE
 from inference.training.evaluate import Sample, shown
 
 _SAMPLES = 3
 _WEIGHTS_OF = """
 The weights are those of version {}, exported anew: it was not trained again."""
+_SAID = f"""The first from the held-out evaluation (temperature {TEMPERATURE}), unedited; then those that
+break a rule or are refused, if any are.
+
+"""
 _TEXT = """# holdfast-nano
 
 A language model of {parameters:,} parameters that writes short retention messages in English and
@@ -62,9 +67,6 @@ most {p95}.
 - A script that the guard refuses is not sent: the next rung is taken.
 
 ## Samples
-The first from the held-out evaluation (temperature {temperature}), unedited; then those that break a
-rule or are refused, if any are.
-
 {samples}
 """
 
@@ -76,8 +78,6 @@ def write(folder: Path, metrics: dict[str, Any], samples: list[Sample]) -> None:
     rows = (
         f"| {name} | {share:.1%} | {sampled['right'][name]:.1%} |" for name, share in greedy["right"].items()
     )
-    good = [sample for sample in samples if _is_good(sample)][:_SAMPLES]
-    bad = [sample for sample in samples if not _is_good(sample)][:_SAMPLES]
     text = _TEXT.format(
         **metrics["model"],
         **metrics["training"],
@@ -98,9 +98,16 @@ def write(folder: Path, metrics: dict[str, Any], samples: list[Sample]) -> None:
         tokens=greedy["tokens_per_script"],
         p50=greedy["tokens_p50"],
         p95=greedy["tokens_p95"],
-        samples="\n\n".join(f"```\n{shown(sample)}\n```" for sample in good + bad),
+        samples=some(samples),
     )
     (folder / "MODEL_CARD.md").write_text(text, encoding="utf-8")
+
+
+def some(samples: list[Sample]) -> str:
+    """Some of what was written, as a card shows it."""
+    good = [sample for sample in samples if _is_good(sample)][:_SAMPLES]
+    bad = [sample for sample in samples if not _is_good(sample)][:_SAMPLES]
+    return _SAID + "\n\n".join(f"```\n{shown(sample)}\n```" for sample in good + bad)
 
 
 def _is_good(sample: Sample) -> bool:

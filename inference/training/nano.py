@@ -44,7 +44,7 @@ def main(
 ) -> dict[str, Any]:
     """Trains the small model and writes it to `target`, with its card and the code that serves it.
 
-    About 35 min on one thread.
+    About half an hour on one thread.
 
     `work_dir` keeps the tokenizer and a checkpoint: called again with the same steps and seed, it goes on
     from there. `weights_of` is the folder of a version whose weights are taken, in place of training.

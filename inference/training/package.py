@@ -10,8 +10,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from transformers import GptOssForCausalLM
 
-from inference.training import export, tokenizer
+from inference.training import card, export, tokenizer
 from inference.training.base import Base
+from inference.training.evaluate import Sample
 from schemas.errors import InputError
 
 _INDEX = "model.safetensors.index.json"
@@ -78,17 +79,19 @@ def _write_checkpoint(source: Path, merged: GptOssForCausalLM, changed: set[str]
     return sum(path.stat().st_size for path in target.glob("*.safetensors"))
 
 
-def write_card(target: Path, title: str, what: str, metrics: dict[str, Any]) -> None:
-    """Writes `MODEL_CARD.md` and `metrics.json` to `target`."""
+def write_card(target: Path, title: str, what: str, metrics: dict[str, Any], samples: list[Sample]) -> None:
+    """Writes `MODEL_CARD.md`, with some of the `samples`, and `metrics.json` to `target`."""
     (target / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     held_out = "\n".join(
         f"| {name} | {one['before']:.4f} | {one['after']:.4f} |" for name, one in metrics["held_out"].items()
     )
-    parts = metrics["training"] | metrics["data"] | {"held_out": held_out, "figures": _figures(metrics)}
+    parts = (
+        metrics["training"] | metrics["data"] | {"held_out": held_out, "figures": _figures(metrics, samples)}
+    )
     (target / "MODEL_CARD.md").write_text(_CARD.format(title=title, what=what, **parts), encoding="utf-8")
 
 
-def _figures(metrics: dict[str, Any]) -> str:
+def _figures(metrics: dict[str, Any], samples: list[Sample]) -> str:
     if "greedy" not in metrics:
         return "Its scripts were not evaluated: that takes a server."
     greedy, sampled = metrics["greedy"], metrics["sampled"]
@@ -104,5 +107,7 @@ def _figures(metrics: dict[str, Any]) -> str:
             f"| | greedy | temperature {metrics['temperature']} |",
             "| --- | --- | --- |",
             *(f"| {name} | {one:.1%} | {other:.1%} |" for name, one, other in rows),
+            f"\n{greedy['cpu_ms_per_script']:.1f} ms of processor time and",
+            f"{greedy['tokens_per_script']:.0f} tokens a script.\n\n## Samples\n{card.some(samples)}",
         )
     )

@@ -11,7 +11,7 @@ import torch
 from inference.client import TEMPERATURE
 from inference.preferences import Pair
 from inference.training import adapter, base, dpo, package, records, tune
-from inference.training.evaluate import Refusal
+from inference.training.evaluate import Refusal, Sample
 from inference.training.nano import SEED, Report, promotion, scored
 from inference.training.recipe import BaseWeights, Recipe
 from inference.training.records import Answered
@@ -75,13 +75,16 @@ def _made(order: Order, what: str, data: dict[str, Any], train: Train) -> dict[s
         "held_out": tuned.held_out,
         "temperature": TEMPERATURE,
     }
+    samples: list[Sample] = []
     if known.is_onnx:
-        scores, _ = scored(
+        scores, samples = scored(
             order.target, seed=SEED, scripts=order.scripts, refusal=order.refusal, report=order.report
         )
         metrics |= scores
         metrics["promotion"] = promotion(scores["sampled"])
-    package.write_card(order.target, f"{order.base.parent.name}, version {order.target.name}", what, metrics)
+    package.write_card(
+        order.target, f"{order.base.parent.name}, version {order.target.name}", what, metrics, samples
+    )
     return metrics
 
 

@@ -10,8 +10,9 @@ import typer
 
 from inference.preferences import pairs
 from inference.prompt import prompt
+from inference.registry import promoted
 from inference.training.corpus import examples as corpus_examples
-from inference.tritonserver import MODEL, MODEL_REPOSITORY
+from inference.tritonserver import MODEL
 from operators.ladder import refusal
 from schemas.errors import InputError
 from schemas.events import Account, Event, Login, Support, Usage
@@ -28,7 +29,7 @@ _SCRIPTS = 1_000
 Base = Annotated[
     str,
     typer.Option(
-        "--base", metavar="FOLDER|nano", help="What to train on: a version of ours, or a checkpoint."
+        "--base", metavar="FOLDER|nano", help="What to train on: a folder, or the small model that serves."
     ),
 ]
 Target = Annotated[Path, typer.Option("--target", metavar="FOLDER", help="The new version's folder.")]
@@ -36,7 +37,9 @@ Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="JSON lines.")]
 RecipeFile = Annotated[
     str | None,
     typer.Option(
-        "--recipe", metavar="NAME|FILE", help="TOML: nano, nano-estimate, gpt-oss-20b, or your own."
+        "--recipe",
+        metavar="NAME|FILE",
+        help="TOML: nano, nano-more, nano-estimate, gpt-oss-20b, or your own.",
     ),
 ]
 Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Fewer steps than the recipe's, to try.")]
@@ -147,8 +150,8 @@ def _train(
         known = msgspec.structs.replace(known, steps=steps)
     with reporting() as report:
         order = tuned.Order(
-            # The first version's weights are in single precision, and those of later ones are not.
-            base=MODEL_REPOSITORY / MODEL / "1" if base == NANO else Path(base),
+            # What serves knows today's phrases, if by weights that were rounded to 8 bits.
+            base=promoted(MODEL) if base == NANO else Path(base),
             data=data,
             target=target,
             recipe=known,

@@ -225,7 +225,7 @@ def test_the_recipes_of_the_project_hold_the_missions_figures() -> None:
         assert recipe.adapter == expected
         assert (recipe.base_rate, recipe.adapter_rate) == (1e-6, 1e-4)
     assert large.base_weights is BaseWeights.ATTENTION
-    assert {path.stem for path in RECIPES.iterdir()} == {"nano", "nano-estimate", "gpt-oss-20b"}
+    assert {path.stem for path in RECIPES.iterdir()} == {"nano", "nano-more", "nano-estimate", "gpt-oss-20b"}
 
 
 @pytest.mark.parametrize(
