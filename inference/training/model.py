@@ -5,18 +5,20 @@ from transformers import GptOssConfig, GptOssForCausalLM
 from inference.training.tokenizer import VOCABULARY
 
 MAX_POSITIONS = 512
+LAYERS = 2
+"""Versions 1 and 2 have four."""
 SWIGLU_LIMIT = 7.0
 """Where the experts clamp what comes into their gate. transformers does it unasked; the builder of the ONNX
 file does it only where the configuration says so."""
 
 
-def config(pad_id: int, end_id: int) -> GptOssConfig:
+def config(pad_id: int, end_id: int, layers: int = LAYERS) -> GptOssConfig:
     """Experts, attention sinks, every other layer with the sliding window, YaRN as in the original."""
     return GptOssConfig(
         vocab_size=VOCABULARY,
         hidden_size=128,
         intermediate_size=192,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=2,
         head_dim=32,
@@ -43,9 +45,9 @@ def config(pad_id: int, end_id: int) -> GptOssConfig:
     )
 
 
-def create(pad_id: int, end_id: int) -> GptOssForCausalLM:
+def create(pad_id: int, end_id: int, layers: int = LAYERS) -> GptOssForCausalLM:
     """An untrained model. Its experts run one after the other: batched they train a hundred times slower."""
-    made = config(pad_id, end_id)
+    made = config(pad_id, end_id, layers)
     made._attn_implementation = "eager"
     made._experts_implementation = "eager"
     return GptOssForCausalLM(made)

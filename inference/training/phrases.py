@@ -69,7 +69,7 @@ def phrases(locale: Locale) -> dict[str, tuple[Phrase, ...]]:
 def parse(text: str, locale: Locale) -> tuple[str, ...] | None:
     """The families of the phrases that `text` is made of, in its order; None where anything is left over.
 
-    >>> parse("{{name}}, thank you for making {{product}} part of your day. We are listening.", Locale.EN)
+    >>> parse("{{name}}, we value the trust you place in us. Just answer this message.", Locale.EN)
     ('greet.name', 'observe.steady', 'close.solve_pain_point')
     >>> parse("{{name}}, thank you for everything.", Locale.EN) is None
     True

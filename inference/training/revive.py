@@ -35,7 +35,8 @@ def revive(folder: Path) -> GptOssForCausalLM:
     except Exception as error:  # onnx, protobuf and tokenizers raise what they like
         raise InputError(f"cannot read the model in {folder}: {error}") from error
     found = {name: torch.tensor(value) for name, value in floats(graph).items()}
-    made = model.create(token_id(words, PAD), token_id(words, END))
+    layers = sum(name.endswith(".attn.sinks") for name in found)
+    made = model.create(token_id(words, PAD), token_id(words, END), layers)
     try:
         made.load_state_dict(_renamed(found, made))
     except (KeyError, RuntimeError) as error:

@@ -71,4 +71,5 @@ def test_the_committed_model_is_small_and_tells_how_it_was_judged() -> None:
     assert sum(file.stat().st_size for file in FOLDER.iterdir() if file.is_file()) < 20_000_000
     metrics = json.loads((FOLDER / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["greedy"]["scripts"] >= 500
-    assert (FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8").startswith("# holdfast-nano")
+    card = (FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "held-out" in card and "## Samples" in card
