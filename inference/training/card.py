@@ -10,6 +10,14 @@ from inference.training.evaluate import Sample, shown
 _SAMPLES = 3
 _WEIGHTS_OF = """
 The weights are those of version {}, exported anew: it was not trained again."""
+PURPOSE = """## What it is for
+The live rung and the drafts of holdfast on a machine without a GPU. It composes phrases that were
+written for it: it does not know anything beyond its corpus, and a text in another language or for
+another purpose is outside of what it can do."""
+LIMITS = """## Known limits
+- It rearranges phrases; it does not write new ones. Whoever wants new ones adds them and trains again.
+- It looks at the header and hardly at the sentences after it.
+- A script that the guard refuses is not sent: the next rung is taken."""
 _SAID = f"""The first from the held-out evaluation (temperature {TEMPERATURE}), unedited; then those that
 break a rule or are refused, if any are.
 
@@ -21,10 +29,7 @@ Chinese, as Mustache templates. It has GPT-OSS's architecture with every part: m
 ({experts} experts, {active} a token), attention sinks, every other layer with a sliding window, YaRN.
 {layers} layers, hidden size {hidden}, vocabulary {vocabulary}, {mib:.1f} MiB, matrices in 8 bits.{weights_of}
 
-## What it is for
-The live rung and the drafts of holdfast on a machine without a GPU. It composes phrases that were
-written for it: it does not know anything beyond its corpus, and a text in another language or for
-another purpose is outside of what it can do.
+{purpose}
 
 ## Data
 A corpus that this project makes (`inference/training/corpus.py`), by seed {seed}: headers drawn at
@@ -61,10 +66,7 @@ scripts each. {cpu_ms:.1f} ms of processor time a script, the prompt's share inc
 machine that trained it, without the server. {tokens:.0f} tokens a script, half of them at most {p50}, 95 % at
 most {p95}.
 
-## Known limits
-- It rearranges phrases; it does not write new ones. Whoever wants new ones adds them and trains again.
-- It looks at the header and hardly at the sentences after it.
-- A script that the guard refuses is not sent: the next rung is taken.
+{limits}
 
 ## Samples
 {samples}
@@ -99,6 +101,8 @@ def write(folder: Path, metrics: dict[str, Any], samples: list[Sample]) -> None:
         p50=greedy["tokens_p50"],
         p95=greedy["tokens_p95"],
         samples=some(samples),
+        purpose=PURPOSE,
+        limits=LIMITS,
     )
     (folder / "MODEL_CARD.md").write_text(text, encoding="utf-8")
 

@@ -102,12 +102,15 @@ def _figures(metrics: dict[str, Any], samples: list[Sample]) -> str:
     ]
     return "\n".join(
         (
+            f"{card.PURPOSE}\n",
             f"## Scripts\nOf {greedy['scripts']} for held-out headers, the share that is right in each",
             "aspect, and that may be sent, by locale.\n",
             f"| | greedy | temperature {metrics['temperature']} |",
             "| --- | --- | --- |",
             *(f"| {name} | {one:.1%} | {other:.1%} |" for name, one, other in rows),
             f"\n{greedy['cpu_ms_per_script']:.1f} ms of processor time and",
-            f"{greedy['tokens_per_script']:.0f} tokens a script.\n\n## Samples\n{card.some(samples)}",
+            f"{greedy['tokens_per_script']:.0f} tokens a script.\n",
+            f"{card.LIMITS}\n",
+            f"## Samples\n{card.some(samples)}",
         )
     )

@@ -9,6 +9,7 @@ import msgspec
 import torch
 
 from inference.client import TEMPERATURE
+from inference.nano import NAME
 from inference.preferences import Pair
 from inference.training import adapter, base, dpo, package, records, tune
 from inference.training.evaluate import Refusal, Sample
@@ -82,9 +83,8 @@ def _made(order: Order, what: str, data: dict[str, Any], train: Train) -> dict[s
         )
         metrics |= scores
         metrics["promotion"] = promotion(scores["sampled"])
-    package.write_card(
-        order.target, f"{order.base.parent.name}, version {order.target.name}", what, metrics, samples
-    )
+    title = NAME if known.is_onnx else order.base.parent.name
+    package.write_card(order.target, f"{title}, version {order.target.name}", what, metrics, samples)
     return metrics
 
 

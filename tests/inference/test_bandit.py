@@ -145,7 +145,7 @@ def test_without_a_difference_weights_are_published_no_more_often_than_the_bound
 
 
 def test_with_a_better_arm_weights_are_published() -> None:
-    found = [judged(dict.fromkeys(TRUTH, (0.1, 0.1, 0.2)), seed, 2_000) for seed in range(50)]
+    found = [judged(dict.fromkeys(TRUTH, (0.1, 0.1, 0.2)), seed, 1_500) for seed in range(50)]
     assert np.mean([one.least > 0 for one in found]) > 0.9
 
 

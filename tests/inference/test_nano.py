@@ -72,4 +72,5 @@ def test_the_committed_model_is_small_and_tells_how_it_was_judged() -> None:
     metrics = json.loads((FOLDER / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["greedy"]["scripts"] >= 500
     card = (FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert "held-out" in card and "## Samples" in card
+    assert card.startswith("# holdfast-nano")
+    assert "held-out" in card and "## Known limits" in card and "## Samples" in card
