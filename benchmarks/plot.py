@@ -43,6 +43,10 @@ def _over_time(axes: Axes, report: Report) -> None:
     axes.set(title="Detection → publication, of each second", ylabel="ms", yscale="log")
     axes.set_xlim(0, report.parameters["seconds"])
     _marks(axes, report)
+    for stall in report.stalls:
+        at_s = (stall.at_ms - report.measured_from_ms) / 1000
+        label = "machine stands still" if stall is report.stalls[0] else None
+        axes.axvline(at_s, ymax=0.05, color=RED, lw=0.8, label=label)
     _finish(axes)
 
 

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from benchmarks.scenario import NOISY
 from benchmarks.sender import Sending
+from benchmarks.stalls import NOTICED_MS, Stall
 from benchmarks.tally import Agreement, Figures, Second
 from benchmarks.watch import Checkpoint, Sample
 from streams.commands.output import out
@@ -62,6 +63,10 @@ class Report(Struct, kw_only=True):
     budget_ms: int
     within_budget: float
     """Share of the decisions within the budget."""
+    stalls: list[Stall]
+    """When the machine itself stood still."""
+    over_while_stalled: int
+    """Of the decisions over the budget those that were under way then."""
     crossings: Agreement
     equal: bool
     """Whether each planned decision was published as planned, and no other."""
@@ -120,6 +125,13 @@ def show(report: Report) -> None:
         f"{len(report.untrue)} records name a wrong rung"
     )
     out.print(f"{report.within_budget:.1%} within the budget of {report.budget_ms} ms")
+    if report.stalls:
+        over = round((1 - report.within_budget) * report.total.count)
+        out.print(
+            f"a core of the machine stood still {len(report.stalls):,} times for {NOTICED_MS:g} ms or more, "
+            f"{max(stall.ms for stall in report.stalls):.0f} ms at most, "
+            f"during {report.over_while_stalled:,} of the {over:,} decisions over the budget"
+        )
     if report.others_within is not None:
         colour, word = ("green", "within") if report.others_within else ("red", "over")
         p99_ms = report.tenants["others"]["during"].published.p99_ms

@@ -10,6 +10,7 @@ from benchmarks.machine import machine
 from benchmarks.report import Behind, Drafts, Report
 from benchmarks.scenario import TENANTS, Course
 from benchmarks.sender import Sender
+from benchmarks.stalls import Stalls
 from benchmarks.tally import Tally
 from benchmarks.usage import Usage
 from benchmarks.watch import Saboteur, Watch
@@ -50,6 +51,7 @@ class Run:
         self._drive = Drive(stack.settings, self._load, self._sender)
         self._tally, self._usage = Tally(), Usage(stack.settings.work_dir)
         self._watch = Watch(stack.settings.flink_port)
+        self._stalls = Stalls()
         self._saboteur = None if course.outage is None else Saboteur(stack, course.outage)
 
     def report(self) -> Report:
@@ -81,6 +83,7 @@ class Run:
             self._drive.run(on_stage, on_record)
         self._usage.end()
         self._watch.stop()
+        self._stalls.stop()
         if self._saboteur is not None:
             self._saboteur.join()
         return self._summary()
@@ -90,6 +93,7 @@ class Run:
         drive = self._drive
         if not self._watch.started:
             self._watch.start()
+            self._stalls.start()
             if self._saboteur is not None:
                 self._saboteur.start(drive.live_from_ms)
         begin_ms, end_ms = drive.measured_ms
@@ -111,6 +115,7 @@ class Run:
         first, last = int(self._course.warm_up_s), int(self._course.warm_up_s + self._course.seconds)
         events = sum(sending.by_second[first:last])
         disturbed_ms = self._disturbed_ms()
+        stalls = [stall for stall in self._stalls.found if drive.is_measured(stall.at_ms)]
         apart = tally.apart(TENANTS[0], disturbed_ms) if self._course.tenants else {}
         cpu_s = usage.cpu_s()
         return Report(
@@ -127,6 +132,8 @@ class Run:
             else ((disturbed_ms[0] - begin_ms) / 1000, (disturbed_ms[1] - begin_ms) / 1000),
             budget_ms=settings.budget_ms,
             within_budget=tally.within(settings.budget_ms),
+            stalls=stalls,
+            over_while_stalled=tally.stalled(settings.budget_ms, stalls),
             crossings=agreement,
             equal=agreement.equal,
             drafts=self._drafts(written.keys()),

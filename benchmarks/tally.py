@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from benchmarks.stalls import Stall
 from schemas.decision import Decision
 from schemas.vocabulary import Cause, HeldBy, Rung
 from streams.consumer import Record
@@ -101,6 +102,15 @@ class Tally:
     def within(self, budget_ms: float) -> float:
         """The share of the decisions that took no longer."""
         return sum(one.took_ms <= budget_ms for one in self.taken.values()) / max(1, len(self.taken))
+
+    def stalled(self, budget_ms: float, stalls: Iterable[Stall]) -> int:
+        """How many of the decisions that took longer were under way while the machine stood still."""
+        some = list(stalls)
+        return sum(
+            any(stall.meets(one.decision.timing.detected_ms, one.append_ms) for stall in some)
+            for one in self.taken.values()
+            if one.took_ms > budget_ms
+        )
 
     def agreement(self, plans: Iterable[Plan]) -> Agreement:
         """Compare with `plans`, those of the measured part."""

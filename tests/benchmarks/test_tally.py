@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from benchmarks.stalls import Stall
 from benchmarks.tally import Tally
 from schemas.codec import encode
 from schemas.decision import Timing
@@ -93,3 +94,12 @@ def test_a_noisy_tenant_s_decisions_are_counted_apart_from_the_others() -> None:
 def test_a_crossing_of_another_tenant_s_user_is_not_the_one_that_was_planned() -> None:
     agreement = tally(record(1010, tenant="beta")).agreement([plan()])
     assert (agreement.missing, agreement.different) == (1, 1)
+
+
+def test_of_what_was_too_slow_it_is_told_what_the_machine_stood_still_for() -> None:
+    slow = tally(record(1051), record(1060, id="d2", timing=Timing(detected_ms=1005, published_ms=1007)))
+    early, later = Stall(core=0, at_ms=990, ms=12), Stall(core=1, at_ms=1020, ms=30)
+    assert slow.stalled(50, []) == 0
+    assert slow.stalled(50, [early]) == 1
+    assert slow.stalled(50, [early, later]) == 2
+    assert slow.stalled(100, [early, later]) == 0
