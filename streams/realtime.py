@@ -10,15 +10,27 @@ It takes CAP_SYS_NICE or a limit (`ulimit -r`) of 1. Without either all goes on,
 import logging
 import os
 from contextlib import suppress
+from enum import Enum, auto
 from pathlib import Path
 
 FIRST, IN_TURNS = (os.SCHED_RR, os.sched_param(1)), (os.SCHED_OTHER, os.sched_param(0))
-"""Policy and parameters of a process that goes first, and of any other."""
+"""Policy and parameters of a thread that goes first, and of any other."""
+LATE_NICENESS = 5
+"""Where the processor is short, what may be late gets a third of the others' share."""
 _TASKS = Path("/proc/self/task")
 _PRODUCER = "kafka-producer-"
 """How the kernel names the thread in which a Kafka producer sends (it keeps 15 letters)."""
 
 logger = logging.getLogger(__name__)
+
+
+class Turn(Enum):
+    """When a process gets the processor: before all else, in turn, or where it may be late with a smaller
+    share."""
+
+    FIRST = auto()
+    EQUAL = auto()
+    LATE = auto()
 
 
 def is_allowed() -> bool:

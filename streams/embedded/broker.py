@@ -8,6 +8,7 @@ from pathlib import Path
 from schemas.errors import UnavailableError
 from schemas.topics import TOPICS
 from streams.embedded.component import Component, Launch
+from streams.realtime import Turn
 from streams.settings import Settings
 from streams.topics import answers, ensure_topics
 
@@ -123,5 +124,5 @@ BROKER = Component(
     address="bootstrap_servers",
     healthy_within_s=120.0,
     stops_within_s=20.0,
-    goes_first=True,
+    turn=Turn.FIRST,
 )

@@ -7,6 +7,7 @@ import redis
 
 from schemas.errors import UnavailableError
 from streams.embedded.component import Component, Launch
+from streams.realtime import Turn
 from streams.settings import Settings
 
 _TIMEOUT_S = 1.0
@@ -57,5 +58,5 @@ REDIS = Component(
     ports=("redis_port",),
     address="redis_url",
     healthy_within_s=20.0,
-    goes_first=True,
+    turn=Turn.FIRST,
 )

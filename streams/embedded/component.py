@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from streams.realtime import Turn
 from streams.settings import Settings
 
 
@@ -25,9 +26,8 @@ class Component(Struct, frozen=True, kw_only=True):
     missing. `check` gives None when the component serves, else what is lacking; it takes about a second at
     most. `ready` runs whenever the component has been found healthy, and may be repeated. `ports` are the
     settings that hold its ports, `address` the one that makes it external. `follows_settings`: it is
-    started anew when a setting has changed. `niceness` is above 0 for what may be late without making a
-    decision late: where the processor does not suffice for all, it gets less. `goes_first` is for what a
-    decision waits for, and what has a bounded work for each.
+    started anew when a setting has changed. First in `turn` is what a decision waits for, and what has a
+    bounded work for each; late is what no decision waits for, or seldom.
     """
 
     name: str
@@ -40,8 +40,7 @@ class Component(Struct, frozen=True, kw_only=True):
     healthy_within_s: float = 60.0
     stops_within_s: float = 10.0
     follows_settings: bool = False
-    niceness: int = 0
-    goes_first: bool = False
+    turn: Turn = Turn.EQUAL
 
     def external(self, settings: Settings) -> bool:
         """Whether the environment names a server of the operator's own in its place."""

@@ -16,12 +16,11 @@ from streams.agents import ASSESSOR_GROUP, COMPOSER_GROUP, DRAFTER_GROUP, OUTCOM
 from streams.embedded.component import Component, Launch
 from streams.flink.rest import Rest
 from streams.following import SILENT_S
+from streams.realtime import Turn
 from streams.settings import Settings
 from streams.topics import group_state
 
 _TIMEOUT_S = 1.0
-_NICENESS = {"sequences": 5, "assessor": 5, "outcomes": 5}
-"""Of what no decision waits for, or seldom: where the processor is short, a third of the others' share."""
 
 
 def _triton(settings: Settings) -> Launch:
@@ -100,7 +99,12 @@ def _consumes(group: str, settings: Settings) -> str | None:
 
 
 def _job(
-    name: str, module: str, port: str, needs: tuple[str, ...], check: Callable[[Settings], str | None]
+    name: str,
+    module: str,
+    port: str,
+    needs: tuple[str, ...],
+    check: Callable[[Settings], str | None],
+    turn: Turn = Turn.EQUAL,
 ) -> Component:
     return Component(
         name=name,
@@ -110,7 +114,7 @@ def _job(
         needs=needs,
         healthy_within_s=180.0,
         follows_settings=True,
-        niceness=_NICENESS.get(name, 0),
+        turn=turn,
     )
 
 
@@ -119,7 +123,7 @@ def _agent(
     module: str,
     needs: tuple[str, ...],
     check: Callable[[Settings], str | None] = _lives,
-    goes_first: bool = False,
+    turn: Turn = Turn.EQUAL,
 ) -> Component:
     return Component(
         name=name,
@@ -128,8 +132,7 @@ def _agent(
         needs=needs,
         healthy_within_s=180.0,
         follows_settings=True,
-        niceness=_NICENESS.get(name, 0),
-        goes_first=goes_first,
+        turn=turn,
     )
 
 
@@ -148,18 +151,31 @@ OURS = (
         "sequences_port",
         ("broker", "redis"),
         partial(_job_runs, "sequences_port"),
+        turn=Turn.LATE,
     ),
-    _agent("assessor", "streams.agents assessor", ("broker", "redis"), partial(_consumes, ASSESSOR_GROUP)),
+    _agent(
+        "assessor",
+        "streams.agents assessor",
+        ("broker", "redis"),
+        partial(_consumes, ASSESSOR_GROUP),
+        turn=Turn.LATE,
+    ),
     _agent(
         "composer",
         "streams.agents composer",
         ("broker", "redis", "triton"),
         partial(_consumes, COMPOSER_GROUP),
-        goes_first=True,
+        turn=Turn.FIRST,
     ),
     _agent(
         "drafter", "streams.agents drafter", ("broker", "redis", "triton"), partial(_consumes, DRAFTER_GROUP)
     ),
-    _agent("outcomes", "streams.agents outcomes", ("broker", "redis"), partial(_consumes, OUTCOMES_GROUP)),
+    _agent(
+        "outcomes",
+        "streams.agents outcomes",
+        ("broker", "redis"),
+        partial(_consumes, OUTCOMES_GROUP),
+        turn=Turn.LATE,
+    ),
     _agent("ticker", "streams.agents.ticker", ("broker",)),
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 from msgspec import Struct
 
-from streams.realtime import FIRST, IN_TURNS, is_allowed
+from streams.realtime import FIRST, IN_TURNS, LATE_NICENESS, Turn, is_allowed
 
 MARK = "HOLDFAST_COMPONENT"
 
@@ -37,8 +37,7 @@ def start(
     work_dir: Path,
     name: str,
     log: Path,
-    niceness: int = 0,
-    goes_first: bool = False,
+    turn: Turn = Turn.EQUAL,
 ) -> int:
     """Start `argv` in a process group of its own, its output in `log`; that of the last start is kept as
     `.1`.
@@ -54,8 +53,8 @@ def start(
     if log.exists():
         log.replace(log.with_suffix(".log.1"))
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    if niceness:
-        argv = ["nice", "-n", str(niceness), *argv]
+    if turn is Turn.LATE:
+        argv = ["nice", "-n", str(LATE_NICENESS), *argv]
     return os.posix_spawnp(
         argv[0],
         argv,
@@ -67,7 +66,7 @@ def start(
         ],
         setpgroup=0,
         setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE],
-        scheduler=FIRST if goes_first and is_allowed() else IN_TURNS,
+        scheduler=FIRST if turn is Turn.FIRST and is_allowed() else IN_TURNS,
     )
 
 

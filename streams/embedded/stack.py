@@ -247,8 +247,7 @@ class _Ascent:
                 stack.settings.work_dir,
                 component.name,
                 stack.log(component),
-                component.niceness,
-                component.goes_first,
+                component.turn,
             )
         except OSError as error:
             raise UnavailableError(f"{component.name} cannot be started: {error}") from error

@@ -12,6 +12,7 @@ import pytest
 
 from streams import realtime
 from streams.embedded import process
+from streams.realtime import Turn
 
 ALLOWED = realtime.is_allowed()
 PLAIN = os.SCHED_OTHER
@@ -65,13 +66,11 @@ def test_to_ask_whether_it_is_allowed_changes_nothing() -> None:
     assert os.sched_getscheduler(0) == before
 
 
-@pytest.mark.parametrize(("goes_first", "policy"), [(True, FIRST), (False, PLAIN)])
-def test_a_component_goes_first_with_all_that_it_starts(
-    tmp_path: Path, goes_first: bool, policy: int
-) -> None:
+@pytest.mark.parametrize(("turn", "policy"), [(Turn.FIRST, FIRST), (Turn.EQUAL, PLAIN), (Turn.LATE, PLAIN)])
+def test_a_component_goes_first_with_all_that_it_starts(tmp_path: Path, turn: Turn, policy: int) -> None:
     log = tmp_path / "component.log"
     argv = ["sh", "-c", f"{sys.executable} -c 'import os; print(os.sched_getscheduler(0))'; true"]
-    pid = process.start(argv, dict(os.environ), tmp_path, "component", log, goes_first=goes_first)
+    pid = process.start(argv, dict(os.environ), tmp_path, "component", log, turn)
     os.waitpid(pid, 0)
     assert log.read_text() == f"{policy}\n"
 

@@ -13,6 +13,7 @@ import pytest
 from schemas.errors import InputError, UnavailableError
 from streams.embedded import Progress, Stack, process
 from streams.embedded.component import Component, Launch
+from streams.realtime import LATE_NICENESS, Turn
 from streams.settings import STATE_FILE, Settings, load_settings
 
 # Serves a port, and says it by a file, so that no test waits for a time.
@@ -68,10 +69,10 @@ def pids(stack: Stack) -> dict[str, int | None]:
 
 
 def test_what_may_be_late_gets_less_of_the_processor(stack: MakeStack) -> None:
-    running = stack(toy("hurried"), toy("late", port="flink_port", niceness=5))
+    running = stack(toy("hurried"), toy("late", port="flink_port", turn=Turn.LATE))
     running.up()
     nice = {name: psutil.Process(pid).nice() for name, pid in pids(running).items() if pid is not None}
-    assert nice["late"] - nice["hurried"] == 5
+    assert nice["late"] - nice["hurried"] == LATE_NICENESS
 
 
 def test_a_component_runs_after_up_and_is_gone_after_down(stack: MakeStack) -> None:
