@@ -80,7 +80,8 @@ class Report(Struct, kw_only=True):
     behind: Behind | None
     """None where Flink did not say."""
     cores: dict[str, float]
-    """Processor time of each component, of this harness and of the load, in cores, over the measured part."""
+    """Processor time of each component, of this harness and of its processes (`load` sends), in cores, over
+    the measured part."""
     cpu_s_per_million: float
     """Processor seconds of both Flink jobs and Redis for a million events."""
     histograms: dict[str, str]

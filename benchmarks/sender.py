@@ -71,7 +71,7 @@ class Sender:
         spawn = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawn.Pipe(duplex=False)
         self._process = spawn.Process(
-            target=_run, args=(self._servers, self._shape, start_ms, theirs), daemon=True
+            name="load", target=_run, args=(self._servers, self._shape, start_ms, theirs), daemon=True
         )
         self._process.start()
         theirs.close()

@@ -1,9 +1,10 @@
 """Notices when the machine itself stands still, for which nothing that runs on it is to blame.
 
-On each core a thread asks to be woken every 5 ms, before all else there (`SCHED_FIFO`, the highest priority).
-While it is not woken, the core runs nothing of ours: the host of a virtual machine has taken it, or the
-kernel does not let go of it. This is to a whole machine what jHiccup is to a JVM. Without CAP_SYS_NICE the
-turns of all other processes count as well; `machine.real_time` of a report says whether it was there.
+On each core a thread asks to be woken every 10 ms, before all else there (`SCHED_FIFO`, the highest
+priority). While it is not woken, the core runs nothing of ours: the host of a virtual machine has taken it,
+or the kernel does not let go of it. This is to a whole machine what jHiccup is to a JVM. Without
+CAP_SYS_NICE the turns of all other processes count as well; `machine.real_time` of a report says whether it
+was there.
 """
 
 import multiprocessing
@@ -16,7 +17,7 @@ from multiprocessing.connection import Connection
 from msgspec import Struct
 
 NOTICED_MS = 10.0
-_EVERY_S = 0.005
+_EVERY_S = 0.01
 _ENDS_WITHIN_S = 10.0
 
 
@@ -38,7 +39,7 @@ class Stalls:
     def __init__(self) -> None:
         spawn = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=_run, args=(theirs,), daemon=True)
+        self._process = spawn.Process(name="stalls", target=_run, args=(theirs,), daemon=True)
         self.found: list[Stall] = []
 
     @property

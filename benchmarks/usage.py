@@ -10,7 +10,7 @@ from streams.embedded import process
 
 
 class Usage:
-    """Of the stack in `work_dir`, of this process and of the load that it sends, from `begin` to `end`.
+    """Of the stack in `work_dir`, of this process and of those that it has started, from `begin` to `end`.
 
     What a component that ended in between had used since `begin` is not known, and counts for nothing.
     """
@@ -49,8 +49,9 @@ class Usage:
 
     def _used_s(self) -> dict[str, dict[int, float]]:
         every = {name: there.every for name, there in process.find(self._work_dir).items()}
-        senders = (child.pid for child in multiprocessing.active_children() if child.pid is not None)
-        every |= {"harness": (psutil.Process(),), "load": tuple(map(psutil.Process, senders))}
+        every["harness"] = (psutil.Process(),)
+        for child in multiprocessing.active_children():
+            every[child.name] = (psutil.Process(child.pid),)
         return {name: {one.pid: _used_s(one) for one in some} for name, some in every.items()}
 
 
