@@ -43,6 +43,7 @@ LARGEST = 100_000
 
 _USERS_PER_CALL = 250  # some 0.5 ms, for which Redis answers nobody else
 _USERS_PER_EXPIRY = 50
+_USERS_PER_READ = 8
 # Redis gives a Lua call some 8000 arguments.
 _EVENTS_PER_PUSH = 2000
 _APPEND = """
@@ -78,6 +79,8 @@ return 1
 """
 _NO_REPLAY = b'"replay":null,'
 
+_Known = tuple[list[bytes], bytes | None]
+"""The elements of a user's events, and of the account."""
 _events: msgspec.json.Decoder[list[Event]] = msgspec.json.Decoder(list[Event])
 
 
@@ -168,26 +171,42 @@ class UserStore:
         self._url = url
         self._timeout_s = timeout_s
         self._redis = redis.asyncio.Redis.from_url(url)
+        self._asked: list[str] = []
+        self._exchange: asyncio.Task[dict[str, _Known]] | None = None
 
     async def user(self, key: str, as_of_ms: int) -> User:
-        """The user's events in (`as_of_ms` - 30 days, `as_of_ms`] and the account, in one exchange.
+        """The user's events in (`as_of_ms` - 30 days, `as_of_ms`] and the account.
 
-        A user with more than `MAX_EVENTS` comes without events: reading them would take longer than there is
-        time, and a part of them would tell what is not so.
+        Those who are asked for at the same time share an exchange: users cross together, and one for each
+        took the client as long as the decoding. A user with more than `MAX_EVENTS` comes without events:
+        reading them would take longer than there is time, and a part of them would tell what is not so.
 
         Raises:
             UnavailableError: Redis does not answer in time.
         """
+        if self._exchange is None or len(self._asked) == _USERS_PER_READ:
+            self._asked = []
+            self._exchange = asyncio.create_task(self._exchanged(self._asked))
+        self._asked.append(key)
         with _translated(self._url):
-            async with asyncio.timeout(self._timeout_s):
-                pipeline = self._redis.pipeline(transaction=False)
-                pipeline.lrange(f"events:{key}", -MAX_EVENTS - 1, -1)
-                pipeline.get(f"account:{key}")
-                elements, account = await pipeline.execute()
+            # Others wait for it as well: who is cancelled does not cancel it.
+            elements, account = (await asyncio.shield(self._exchange))[key]
         return User(
             events=tuple(_sequence(key, elements, as_of_ms)) if len(elements) <= MAX_EVENTS else (),
             account=_account(key, account),
         )
+
+    async def _exchanged(self, asked: list[str]) -> dict[str, _Known]:
+        """What Redis has of the users who were `asked` for until this runs."""
+        if asked is self._asked:
+            self._exchange = None
+        async with asyncio.timeout(self._timeout_s):
+            pipeline = self._redis.pipeline(transaction=False)
+            for key in asked:
+                pipeline.lrange(f"events:{key}", -MAX_EVENTS - 1, -1)
+                pipeline.get(f"account:{key}")
+            found = await pipeline.execute()
+        return dict(zip(asked, zip(found[::2], found[1::2], strict=True), strict=True))
 
     async def read(self, key: str, as_of_ms: int) -> list[Event]:
         """The user's events in (`as_of_ms` - 30 days, `as_of_ms`], oldest first.

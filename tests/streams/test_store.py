@@ -297,6 +297,24 @@ def test_the_latest_decision_of_a_user_is_kept(server: RedisServer, raw: redis.R
     assert raw.get("decision:acme/u2") == b'{"id":"2"}'
 
 
+def test_users_who_are_asked_for_at_the_same_time_are_each_told_of(
+    writer: SequenceWriter, server: RedisServer
+) -> None:
+    users = [f"u{number}" for number in range(20)]
+    put(writer, *(Login(event_id=f"of-{user}", tenant="acme", user_id=user, ts=T) for user in users))
+
+    async def ask(store: UserStore) -> list[User | BaseException]:
+        asking = [asyncio.create_task(store.user(f"acme/{user}", T)) for user in (*users, "u0", "nobody")]
+        await asyncio.sleep(0)
+        asking[1].cancel()  # whoever gives up takes nobody else along
+        return await asyncio.gather(*asking, return_exceptions=True)
+
+    found = asked(server, ask)
+    assert isinstance(found.pop(1), asyncio.CancelledError)
+    told = [[event.event_id for event in user.events] for user in found if isinstance(user, User)]
+    assert told == [["of-u0"], *([f"of-{user}"] for user in users[2:]), ["of-u0"], []]
+
+
 def test_without_redis_every_call_says_which_server_is_missing(tmp_path: Path) -> None:
     url = f"unix://{tmp_path}/nothing.sock"
     writer = SequenceWriter(url)
