@@ -136,7 +136,7 @@ class Run:
             over_while_stalled=tally.stalled(settings.budget_ms, stalls),
             crossings=agreement,
             equal=agreement.equal,
-            drafts=self._drafts(written.keys()),
+            drafts=self._drafts({id for id, one in written.items() if one.rung is Rung.DRAFT}),
             untrue=list(untrue((one.decision for one in tally.taken.values()), written)),
             events_sent=events,
             load=sending,

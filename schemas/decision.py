@@ -205,7 +205,8 @@ class Draft(Struct, frozen=True, kw_only=True, tag="draft", tag_field="kind"):
 
     `id` and `at` are the crossing's, `asked_at` is the request's, `treatment` is what it was written under.
     The text is whole: slots are filled and the guard has passed it; `template` is what it was before.
-    `written_ms` (epoch ms) is when the model had written it.
+    `written_ms` (epoch ms) is when the model had written it. Where it could not write for this crossing in
+    time, its script for the user's segment stands in: `rung` says so, and `fallbacks` why.
     """
 
     id: str
@@ -222,6 +223,8 @@ class Draft(Struct, frozen=True, kw_only=True, tag="draft", tag_field="kind"):
     model_version: str
     written_ms: float
     told: Told | None = None
+    rung: Rung = Rung.DRAFT
+    fallbacks: dict[Rung, str] = {}
 
     @property
     def key(self) -> str:

@@ -38,6 +38,7 @@ class Out(NamedTuple):
     value: bytes
 
 
+_AT_HAND = "not tried: what was written ahead was at hand"
 _answers: dict[str, msgspec.json.Decoder[Draft | Risk]] = {
     DRAFTS.name: msgspec.json.Decoder(Draft),
     RISKS.name: msgspec.json.Decoder(Risk),
@@ -123,7 +124,7 @@ def settle(found: Settled | DraftRequest, detected_ms: float, now_ms: float) -> 
         held_by,
         reason=None if draft is None else draft.reason,
         script=None if draft is None else _script(draft, now_ms),
-        fallbacks={} if draft is None else {Rung.LIVE: "not tried: a draft was at hand"},
+        fallbacks={} if draft is None else {Rung.LIVE: _AT_HAND} | draft.fallbacks,
         timing=Timing(
             detected_ms=detected_ms, steps=_steps(crossing, detected_ms, now_ms), published_ms=now_ms
         ),
@@ -186,7 +187,7 @@ def _script(draft: Draft, now_ms: float) -> Script:
         text=draft.text,
         template=draft.template,
         locale=draft.locale,
-        rung=Rung.DRAFT,
+        rung=draft.rung,
         model=draft.model,
         model_version=draft.model_version,
         age_ms=round(now_ms - draft.written_ms, 3),

@@ -21,14 +21,13 @@ def _problem(decision: Decision, script: Script, draft: Draft | None) -> str:
     if by_people != (script.rung is Rung.TEMPLATE):
         return f"its author is {script.model} {script.model_version}"
     above = set(list(Rung)[: list(Rung).index(script.rung)])
-    if script.rung is Rung.DRAFT:
-        if draft is None:
-            return "there is no draft"
-        if (draft.text, draft.model_version) != (script.text, script.model_version):
-            return "the draft has another text or author"
-        above = {Rung.LIVE}
-    elif "model" not in decision.timing.steps:
-        return "nobody composed it"
+    if "model" in decision.timing.steps:
+        if script.rung is Rung.DRAFT:
+            return "it was composed at the crossing"
+    elif draft is None:
+        return "there is no draft, and nobody composed it"
+    elif (draft.rung, draft.text, draft.model_version) != (script.rung, script.text, script.model_version):
+        return "the draft has another rung, text or author"
     if set(decision.fallbacks) != above:
         return f"it names other rungs above it: {', '.join(sorted(decision.fallbacks)) or 'none'}"
     in_passing = script.rung in (Rung.LIVE, Rung.TEMPLATE)

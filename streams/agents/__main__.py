@@ -122,8 +122,11 @@ async def composing(settings: Settings, users: UserStore, opened: AsyncExitStack
 async def drafting(settings: Settings, users: UserStore, opened: AsyncExitStack) -> Parts:
     """The parts of the drafter's process."""
     author, model, prompter = await _writers(settings, users, opened)
-    work = partial(drafted, Drafter(author, model, prompter, settings.drafts_at_once))
-    return [Agent(settings, (DRAFT_REQUESTS,), DRAFTER_GROUP, work, DRAFTED_AT_ONCE).run()]
+    segments = Segments(model, prompter)
+    drafter = Drafter(author, model, segments, prompter, settings.drafts_at_once, settings.watermark_bound_ms)
+    work = partial(drafted, drafter)
+    agent = Agent(settings, (DRAFT_REQUESTS,), DRAFTER_GROUP, work, DRAFTED_AT_ONCE)
+    return [agent.run(), segments.write_for_ever()]
 
 
 async def joining(settings: Settings, users: UserStore, opened: AsyncExitStack) -> Parts:

@@ -248,7 +248,8 @@ def test_a_draft_is_compared_with_the_one_that_was_written() -> None:
     drafted = msgspec.structs.replace(
         decision,
         script=msgspec.structs.replace(script, rung=Rung.DRAFT),
-        fallbacks={Rung.LIVE: "not tried: a draft was at hand"},
+        fallbacks={Rung.LIVE: "not tried: what was written ahead was at hand"},
+        timing=msgspec.structs.replace(decision.timing, steps={"evaluate": 0.3}),
     )
     assert drafted.reason is not None
     draft = Draft(

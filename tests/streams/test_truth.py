@@ -47,6 +47,19 @@ def published(rung: Rung) -> Decision:
     )
 
 
+STANDS_IN = msgspec.structs.replace(DRAFT, id="segment", rung=Rung.SEGMENT, fallbacks={Rung.DRAFT: "why"})
+
+
+def test_a_segment_s_script_that_was_filled_in_ahead_is_true_with_its_record_alone() -> None:
+    ahead = msgspec.structs.replace(
+        published(Rung.SEGMENT),
+        timing=Timing(detected_ms=100.0, steps={"evaluate": 0.3}, published_ms=125.0),
+    )
+    assert list(untrue([ahead], {"segment": STANDS_IN})) == []
+    assert list(untrue([ahead], {}))
+    assert list(untrue([named(ahead, Rung.DRAFT)], {"segment": STANDS_IN}))
+
+
 def named(decision: Decision, rung: Rung) -> Decision:
     assert decision.script is not None
     return msgspec.structs.replace(decision, script=msgspec.structs.replace(decision.script, rung=rung))

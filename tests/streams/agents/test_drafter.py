@@ -1,17 +1,23 @@
 """From a request to its draft, with a store, a model and a clock of the test's own."""
 
+import asyncio
+from contextlib import suppress
+
+import msgspec
 import pytest
 
 from inference.client import Generation
-from schemas.decision import DraftRequest
+from schemas.decision import DraftRequest, Ruling, Standing
 from schemas.errors import BreakerOpen, DeadlineExceeded, GenerationError
 from schemas.events import Account, Login
+from schemas.policy import Treatment
 from schemas.tenant import Tenant
-from schemas.vocabulary import Locale, Reason
+from schemas.vocabulary import Locale, Reason, Rung, Tier
 from streams.agents import drafter as drafting
 from streams.agents.author import Author
 from streams.agents.drafter import TRIES, Drafter
 from streams.agents.prompter import Prompter
+from streams.agents.segments import Segments
 from streams.store import User
 from streams.tenants import Tenants
 from tests.records import crossing
@@ -40,7 +46,21 @@ class Bench:
         self.store = Store(self.clock, *events)
         self.model = Model(self.clock)
         tenants = Tenants({"acme": Tenant(product="Acme Cloud")})
-        self.drafter = Drafter(Author(self.store, tenants), self.model, Prompter(), clock=self.clock)
+        self.segments = Segments(self.model, Prompter(), self.clock)
+        self.drafter = Drafter(
+            Author(self.store, tenants),
+            self.model,
+            self.segments,
+            Prompter(),
+            detected_after_ms=1_000,
+            clock=self.clock,
+        )
+
+    async def write_segments(self) -> None:
+        """Lets the model write the scripts that are wanted for segments."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await self.segments.write_for_ever()
 
 
 @pytest.fixture(autouse=True)
@@ -101,3 +121,50 @@ async def test_when_the_crossing_s_time_has_come_nothing_is_written() -> None:
     with pytest.raises(DeadlineExceeded):
         await bench.drafter.draft(request(at=int(NOW)))
     assert bench.model.asked == []
+
+
+async def test_where_the_model_does_not_come_in_time_the_segment_s_script_stands_in() -> None:
+    bench = Bench()
+    await bench.drafter.draft(request())
+    await bench.write_segments()
+    written_ms = bench.clock.now_ms
+    bench.clock.now_ms = AT + 500
+    bench.model.asked.clear()
+    draft = await bench.drafter.draft(request())
+    assert bench.model.asked == []
+    assert draft.rung is Rung.SEGMENT and draft.text.startswith("Hi Ann")
+    assert "not written before the crossing's time" in draft.fallbacks[Rung.DRAFT]
+    assert (draft.model, draft.model_version) == ("holdfast-nano", "3")
+    assert draft.written_ms <= written_ms, "its age is that of the segment's script"
+
+
+async def test_what_the_guard_refuses_again_and_again_is_stood_in_for() -> None:
+    bench = Bench()
+    await bench.drafter.draft(request())
+    await bench.write_segments()
+    bench.model.text = "Hi {{name}}, we give you 90% off for ever, just reply."
+    draft = await bench.drafter.draft(request())
+    assert draft.rung is Rung.SEGMENT
+    assert "may not be sent" in draft.fallbacks[Rung.DRAFT]
+
+
+async def test_an_experiment_that_wants_drafts_gets_nothing_in_their_place() -> None:
+    bench = Bench()
+    await bench.drafter.draft(request())
+    await bench.write_segments()
+    wanted = request()
+    ruling = Ruling(
+        version="1", standing=Standing(at=AT, tier=Tier.HIGH), treatment=Treatment(rung=Rung.DRAFT)
+    )
+    wanted = msgspec.structs.replace(wanted, crossing=msgspec.structs.replace(wanted.crossing, ruling=ruling))
+    bench.clock.now_ms = AT + 500
+    with pytest.raises(DeadlineExceeded):
+        await bench.drafter.draft(wanted)
+
+
+async def test_a_crossing_that_has_been_is_not_even_read_for() -> None:
+    bench = Bench()
+    bench.clock.now_ms = AT + 1_000
+    with pytest.raises(DeadlineExceeded):
+        await bench.drafter.draft(request())
+    assert bench.store.asked == []
