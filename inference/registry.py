@@ -156,8 +156,8 @@ def promoted(model: str, repository: Path = MODEL_REPOSITORY) -> Path:
     Raises:
         InputError: there is no such model, or its `serving.json` cannot be used.
 
-    >>> promoted("sentiment").name
-    '1'
+    >>> promoted("sentiment").parent.name
+    'sentiment'
     """
     return repository / model / read(repository, model).promoted
 

@@ -45,7 +45,7 @@ class Bench:
         prompter = Prompter(lambda tenant: self.held, lambda version: Room(500))
         author = Author(Store(self.clock), TENANTS)
         self.segments = Segments(self.model, prompter, self.clock)
-        self.drafter = Drafter(author, self.model, prompter, clock=self.clock)
+        self.drafter = Drafter(author, self.model, self.segments, prompter, clock=self.clock)
         self.composer = Composer(
             author=author,
             model=self.model,
