@@ -1,7 +1,7 @@
 """What came out of a run: each decision of the measured part once, and the figures that follow from them."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -103,11 +103,10 @@ class Tally:
         """The share of the decisions that took no longer."""
         return sum(one.took_ms <= budget_ms for one in self.taken.values()) / max(1, len(self.taken))
 
-    def stalled(self, budget_ms: float, stalls: Iterable[Stall]) -> int:
+    def stalled(self, budget_ms: float, stalls: Sequence[Stall]) -> int:
         """How many of the decisions that took longer were under way while the machine stood still."""
-        some = list(stalls)
         return sum(
-            any(stall.meets(one.decision.timing.detected_ms, one.append_ms) for stall in some)
+            any(stall.meets(one.decision.timing.detected_ms, one.append_ms) for stall in stalls)
             for one in self.taken.values()
             if one.took_ms > budget_ms
         )

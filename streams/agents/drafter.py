@@ -68,11 +68,11 @@ class Drafter:
         if self._left_ms(request) <= -self._detected_after_ms:
             raise DeadlineExceeded("the crossing has come")
         profile = self._author.profile(request.crossing, await self._complete(request))
-        segment = self._segments.of(profile, request.crossing.key)  # wanted now, to be there in need
+        self._segments.of(profile, request.crossing.key)  # wanted now, to be there in need
         try:
             return await self._written(request, profile)
         except GenerationError as error:
-            segment = self._segments.of(profile, request.crossing.key) or segment
+            segment = self._segments.of(profile, request.crossing.key)
             if segment is None or self._author.only_rung(request.crossing) is not None:
                 raise
             settled = settle(profile, [(Rung.DRAFT, error), (Rung.SEGMENT, segment.made.text)])

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 
+import psutil
 import pytest
 
 from benchmarks.stalls import NOTICED_MS, Stall, Stalls
@@ -13,7 +14,10 @@ def test_who_is_given_no_core_for_a_while_is_noticed_on_each_of_them() -> None:
     stalls = Stalls()
     stalls.start()
     assert stalls.pid is not None
-    time.sleep(1)  # until its threads watch: it tells only at its end
+    watching, until_s = psutil.Process(stalls.pid), time.monotonic() + 60
+    while watching.num_threads() <= len(os.sched_getaffinity(0)) and time.monotonic() < until_s:
+        time.sleep(0.05)  # what it sees it tells at its end alone
+    time.sleep(0.5)  # until each of its threads has begun to wait
     os.kill(stalls.pid, signal.SIGSTOP)
     begun_ms = time.time() * 1000
     time.sleep(0.2)  # for so long no core is given to it, as if the host had taken them all
