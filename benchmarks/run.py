@@ -1,7 +1,8 @@
 """One run of a course against a running stack, and the figures of it."""
 
 from collections import Counter
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator
+from statistics import quantiles
 from typing import Any, TypeVar
 
 import msgspec
@@ -109,7 +110,7 @@ class Run:
         publications = tally.publications()
         boundary = tally.boundary()
         total = publications.total()
-        written = {draft.id: draft for draft in _published(settings, DRAFTS, Draft)}
+        written = list(_published(settings, DRAFTS, Draft))
         agreement = tally.agreement(plan for plan in drive.population.plans if drive.is_measured(plan.at))
         sending = self._sender.done
         first, last = int(self._course.warm_up_s), int(self._course.warm_up_s + self._course.seconds)
@@ -136,7 +137,7 @@ class Run:
             over_while_stalled=tally.stalled(settings.budget_ms, stalls),
             crossings=agreement,
             equal=agreement.equal,
-            drafts=self._drafts({id for id, one in written.items() if one.rung is Rung.DRAFT}),
+            drafts=self._drafts({one.id: one for one in written if one.rung is Rung.DRAFT}.values()),
             untrue=list(untrue((one.decision for one in tally.taken.values()), written)),
             events_sent=events,
             load=sending,
@@ -162,8 +163,10 @@ class Run:
         begin_s, end_s = self._course.disturbed_s
         return self._drive.live_from_ms + begin_s * 1000, self._drive.live_from_ms + end_s * 1000
 
-    def _drafts(self, written: Set[str]) -> Drafts:
+    def _drafts(self, written: Iterable[Draft]) -> Drafts:
         measured = self._tally.taken.keys()
+        ahead_s = [(draft.at - draft.written_ms) / 1000 for draft in written if draft.id in measured]
+        percentiles = quantiles(ahead_s, n=100) if len(ahead_s) > 1 else None
         requests = list(_published(self._settings, DRAFT_REQUESTS, DraftRequest))
         asked = {request.crossing.id for request in requests}
         of_second = Counter(
@@ -174,10 +177,12 @@ class Run:
         used = sum(script.rung is Rung.DRAFT for script in scripts)
         return Drafts(
             asked=len(asked & measured),
-            written=len(written & measured),
+            written=len(ahead_s),
             used=used,
             share=used / max(1, len(scripts)),
-            wasted_per_used=(len(written & measured) - used) / max(1, used),
+            wasted_per_used=(len(ahead_s) - used) / max(1, used),
+            ahead_p50_s=None if percentiles is None else percentiles[49],
+            ahead_p1_s=None if percentiles is None else percentiles[0],
             asked_per_s=of_second.total() / self._course.seconds,
             asked_max_per_s=max(of_second.values(), default=0),
         )

@@ -27,7 +27,7 @@ from schemas.topics import (
     RISKS,
     Topic,
 )
-from schemas.vocabulary import Cause, Rung
+from schemas.vocabulary import Cause
 from streams.consumer import Record
 from streams.examples import read_examples
 from streams.finding import Finder, finding
@@ -103,7 +103,10 @@ def _of_topics(finder: Finder, decision: Decision, append_ms: int) -> Story:
     family = all_of(DECISIONS, Decision, since_ms, append_ms + BEFORE_MS, base)
     copies = [one for one in family if one.record.id == decision.id]
     request = first(DRAFT_REQUESTS, DraftRequest, lambda one: str(one.crossing.id))
-    draft = first(DRAFTS, Draft, lambda one: str(one.id))
+    drafts = [one for one in all_of(DRAFTS, Draft, since_ms, until_ms, base) if one.record.id == decision.id]
+    told = None if decision.script is None else decision.script.rung
+    drafts.sort(key=lambda one: one.record.rung is not told)  # before a draft one may have stood in for it
+    draft = next(iter(drafts), _NOTHING)
     crossing = first(CROSSINGS, Crossing, lambda one: str(one.id))
     sent = first(INTERVENTIONS, Decision, lambda one: str(one.id))
     risk = _NOTHING
@@ -157,7 +160,7 @@ def _account(story: Story) -> Account | None:
     """The account as the operator had it, where a record that carries it is still there."""
     if story.crossing is not None:
         return story.crossing.account
-    is_drafted = story.decision.script is not None and story.decision.script.rung is Rung.DRAFT
+    is_drafted = story.decision.script is not None and "model" not in story.decision.timing.steps
     return story.request.crossing.account if is_drafted and story.request is not None else None
 
 

@@ -245,7 +245,7 @@ def _written(story: Story, script: Script, tenant: Tenant, models: Models) -> It
     if is_ahead and draft is None:
         yield unchecked("rung", "the topic drafts has this draft no longer")
     else:
-        problem = next(untrue([decision], {} if draft is None else {decision.id: draft}), "")
+        problem = next(untrue([decision], [] if draft is None else [draft]), "")
         yield Check(what="rung", verdict=Verdict.DIFFERS if problem else Verdict.SAME, why=problem)
     if is_ahead and draft is not None:
         yield equal("text of the draft", script.text, draft.text)

@@ -5,7 +5,7 @@ Its exit status is 1 without a broker.
 
 import logging
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
@@ -33,7 +33,7 @@ from schemas.topics import (
     SUPPORT,
 )
 from streams.agents import ASSESSOR_GROUP, COMPOSER_GROUP, DRAFTER_GROUP, OUTCOMES_GROUP, latest
-from streams.agents.agent import Agent, Received, serve
+from streams.agents.agent import READ_AHEAD, Agent, Received, serve
 from streams.agents.assessor import Assessor
 from streams.agents.author import Author
 from streams.agents.composer import Composer
@@ -54,8 +54,8 @@ from streams.topics import ensure_topics
 ASSESSED_AT_ONCE = 2
 """An estimate takes the processor for itself: were there more, Redis's answers would wait too long."""
 COMPOSED_AT_ONCE = 16
-DRAFTED_AT_ONCE = 64
-"""Requests among which the most urgent goes first; the others wait on their topic."""
+DRAFTED_AT_ONCE = READ_AHEAD
+"""Requests among which the most urgent goes first; further ones wait on their topic."""
 REDIS_WITHIN_S, LATER_S = {"composer": 0.02}, 0.5
 """How long Redis may take to tell of a user. Whoever has time waits: a call that is given up costs the
 connection, and on a busy machine new ones took a sixth of the drafter's time."""
@@ -67,26 +67,26 @@ _requests = msgspec.json.Decoder(DraftRequest)
 Parts = list[Coroutine[Any, Any, None]]
 
 
-async def assessed(assessor: Assessor, received: Received) -> list[Out]:
+async def assessed(assessor: Assessor, received: Received) -> AsyncIterator[Iterable[Out]]:
     """The assessment at an event, or nothing where it is no occasion for one."""
     risk = await assessor.assess(received)
-    return [] if risk is None else [Out(RISKS.name, risk.key.encode(), encode(risk))]
+    if risk is not None:
+        yield [Out(RISKS.name, risk.key.encode(), encode(risk))]
 
 
-async def composed(composer: Composer, received: Received) -> list[Out]:
+async def composed(composer: Composer, received: Received) -> AsyncIterator[Iterable[Out]]:
     """The decision on a crossing, and where it goes."""
-    return list(publish(await composer.compose(_crossings.decode(received.value or b""))))
+    yield publish(await composer.compose(_crossings.decode(received.value or b"")))
 
 
-async def drafted(drafter: Drafter, received: Received) -> list[Out]:
+async def drafted(drafter: Drafter, received: Received) -> AsyncIterator[Iterable[Out]]:
     """The draft that was asked for; nothing where none can be had, and the crossing takes another rung."""
     request = _requests.decode(received.value or b"")
     try:
-        draft = await drafter.draft(request)
+        async for draft in drafter.draft(request):
+            yield [Out(DRAFTS.name, draft.key.encode(), encode(draft))]
     except GenerationError as error:
         logger.warning("no draft for %s: %s", request.crossing.id, error)
-        return []
-    return [Out(DRAFTS.name, draft.key.encode(), encode(draft))]
 
 
 async def assessing(settings: Settings, users: UserStore, opened: AsyncExitStack) -> Parts:

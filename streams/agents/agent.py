@@ -14,7 +14,7 @@ and gives the same id.
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
@@ -49,14 +49,8 @@ class Received(NamedTuple):
     offset: int = -1
 
 
-class Publication(NamedTuple):
-    """Records to publish, and what is done once the broker has acknowledged all of them."""
-
-    outs: list[Out]
-    then: Callable[[], Awaitable[None]]
-
-
-Work = Callable[[Received], Awaitable[Iterable[Out] | Publication]]
+Work = Callable[[Received], AsyncIterator[Iterable[Out]]]
+"""What is made of a record: records to publish, and it goes on once the broker has acknowledged them."""
 
 
 class Offsets(Protocol):
@@ -180,19 +174,15 @@ class Agent(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
             await self._handle(record)
 
     async def _handle(self, record: Any) -> None:
+        received = Received(
+            record.topic, record.key, record.value, record.timestamp, record.partition, record.offset
+        )
         try:
-            received = Received(
-                record.topic, record.key, record.value, record.timestamp, record.partition, record.offset
-            )
-            outs = await self._work(received)
+            async for outs in self._work(received):
+                await self._publish(outs)
         except Exception as error:  # whatever is wrong with one record, the others go on
             logger.error("a record of %s cannot be worked on: %r", record.topic, error)
-            outs = [Out(REJECTED.name, record.key, encode(_dead(record, error)))]
-        if isinstance(outs, Publication):
-            await self._publish(outs.outs)
-            await outs.then()
-        else:
-            await self._publish(outs)
+            await self._publish([Out(REJECTED.name, record.key, encode(_dead(record, error)))])
         self._progress.end(TopicPartition(record.topic, record.partition), record.offset)
 
     async def _publish(self, outs: Iterable[Out]) -> None:

@@ -1,7 +1,7 @@
 """What a script's author is told of a user: read from Redis, reduced to features, worded as a profile."""
 
 import time
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -53,6 +53,13 @@ def now_ms() -> float:
     return time.time() * 1000
 
 
+class Portrait(NamedTuple):
+    """A profile, and whether it is of all that the user did."""
+
+    profile: Profile
+    complete: bool
+
+
 class Author:
     """Makes profiles of users at their crossings. Redis is not needed for one, but makes it richer."""
 
@@ -68,12 +75,19 @@ class Author:
             return User(events=(), account=None)  # the crossing's own counts will do
 
     def profile(self, crossing: Crossing, user: User) -> Profile:
+        """The profile at the crossing, as `portrait` has it."""
+        return self.portrait(crossing, user).profile
+
+    def portrait(self, crossing: Crossing, user: User) -> Portrait:
         """The profile at the crossing, of a sequence that is complete, else of the crossing's counts alone.
 
-        A sequence that lags, or has lost something, would put wrong numbers into a script.
+        A sequence that lags, or has lost something, would put wrong numbers into a script. Complete is one
+        that has just the active hours of the last week that the stream has counted.
         """
         found = _features(crossing, user)
-        if not _is_complete(crossing, found):
+        at_boundary = crossing.cause is not Cause.RISK  # only there are hours panes
+        complete = not at_boundary or found.hours_seen_7d == crossing.recent
+        if not complete:
             found = _features(crossing, User(events=(), account=user.account))
         profile = encode.profile(
             found,
@@ -83,7 +97,9 @@ class Author:
             account=crossing.account or user.account,
             treatment=treatment_of(crossing),
         )
-        return profile if crossing.risk is None else _at_risk(profile, crossing.risk)
+        if crossing.risk is not None:
+            profile = _at_risk(profile, crossing.risk)
+        return Portrait(profile, complete)
 
     def text(self, profile: Profile) -> templates.Text:
         """What people wrote for the user of `profile`: the tenant's own people, or ours."""
@@ -94,11 +110,6 @@ class Author:
         if self._tenants.of(crossing.tenant).only_templates:
             return Rung.TEMPLATE
         return treatment_of(crossing).rung
-
-    @staticmethod
-    def is_complete(crossing: Crossing, user: User) -> bool:
-        """Whether the sequence has just the active hours of the last week that the stream has counted."""
-        return _is_complete(crossing, _features(crossing, user))
 
     def nobody(self) -> Profile:
         """A profile to try the model with."""
@@ -132,8 +143,3 @@ def _features(crossing: Crossing, user: User) -> features.Features:
         prior=crossing.prior,
         usual=crossing.usual,
     )
-
-
-def _is_complete(crossing: Crossing, found: features.Features) -> bool:
-    at_boundary = crossing.cause is not Cause.RISK  # only there are hours panes
-    return not at_boundary or found.hours_seen_7d == crossing.recent

@@ -15,8 +15,7 @@ Redis holds the state *and* the offsets that go with it (`streams.joined`). One 
 copies of an outcome have one key, hence one partition, and follow each other.
 """
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import AsyncIterator, Callable
 from hashlib import blake2b
 
 import msgspec
@@ -29,7 +28,7 @@ from schemas.feedback import About, about, join, outcome_key
 from schemas.outcome import UserOutcome
 from schemas.topics import DECISIONS, FEEDBACK, REJECTED
 from schemas.vocabulary import HeldBy
-from streams.agents.agent import Publication, Received
+from streams.agents.agent import Received
 from streams.agents.author import now_ms
 from streams.flow import Out, Place, reject
 from streams.joined import Joins, Parked
@@ -61,8 +60,8 @@ class Joiner:
         self._clock = clock
         self._looked_ms = 0.0
 
-    async def take(self, received: Received) -> Publication:
-        """What is to be published of a record of `decisions` or `outcomes`."""
+    async def take(self, received: Received) -> AsyncIterator[list[Out]]:
+        """What is to be published of a record of `decisions` or `outcomes`; once it is, Redis is told."""
         made = _Made()
         if received.topic == DECISIONS.name:
             await self._decision(_decisions.decode(received.value or b""), made)
@@ -71,7 +70,10 @@ class Joiner:
         if self._clock() - self._looked_ms >= _LOOK_MS:
             await self._give_up(made)
             self._looked_ms = self._clock()
-        return Publication(made.outs, partial(self._settle, made))
+        yield made.outs
+        for key, digest in made.told:
+            await self._store.published(key, digest)
+        await self._store.unpark(made.done)
 
     async def _decision(self, decision: Decision, made: _Made) -> None:
         if decision.held_by is HeldBy.REPLAY:
@@ -126,11 +128,6 @@ class Joiner:
                 letter = _letters.decode(parked.letter)
                 made.outs.append(Out(REJECTED.name, letter.key, parked.letter))
             made.done.append(parked)
-
-    async def _settle(self, made: _Made) -> None:
-        for key, digest in made.told:
-            await self._store.published(key, digest)
-        await self._store.unpark(made.done)
 
 
 def _place(received: Received) -> Place:

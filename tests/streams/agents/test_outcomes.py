@@ -111,10 +111,9 @@ class Bench:
                 self._joiner = Joiner(self.store, self.clock)
 
     async def _step(self, received: Received) -> None:
-        publication = await self._joiner.take(received)
-        self.published += publication.outs
-        self.store._called()
-        await publication.then()
+        async for outs in self._joiner.take(received):
+            self.published += outs
+            self.store._called()
 
     def feedback(self) -> list[Feedback]:
         return [msgspec.json.decode(out.value, type=Feedback) for out in self._on(FEEDBACK.name)]

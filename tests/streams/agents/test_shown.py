@@ -171,7 +171,7 @@ def test_a_script_copied_from_an_example_is_judged_as_any_other(copied: str, run
 def test_a_draft_carries_what_it_was_written_from_into_the_decision() -> None:
     bench = Bench()
     ahead = msgspec.structs.replace(crossing(), at=int(NOW) + 300_000)
-    draft = asyncio.run(bench.drafter.draft(DraftRequest(crossing=ahead, asked_at=1)))
+    draft = asyncio.run(anext(bench.drafter.draft(DraftRequest(crossing=ahead, asked_at=1))))
     record, _ = published(Settled(ahead, draft), NOW, NOW + 1)
     decision = msgspec.json.decode(record.value, type=Decision)
     script = script_of(decision)

@@ -1,7 +1,7 @@
 """One tenant's mass of work does not starve another's: before it did, and now it costs a turn."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from types import SimpleNamespace
@@ -136,10 +136,10 @@ async def agent(work: Work, keys: list[bytes]) -> AsyncIterator[Agent]:
 async def test_records_behind_those_of_a_noisy_tenant_are_begun_in_turn() -> None:
     worked: list[bytes] = []
 
-    async def work(received: Received) -> list[Out]:
+    async def work(received: Received) -> AsyncIterator[Iterable[Out]]:
         worked.append(received.key or b"")
         await asyncio.sleep(0)
-        return []
+        yield []
 
     async with agent(work, [b"noisy/u"] * CROWD + [b"quiet/u"]) as one:
         while one._tasks:
@@ -152,10 +152,10 @@ async def test_records_behind_those_of_a_noisy_tenant_are_begun_in_turn() -> Non
 async def test_what_waits_when_partitions_go_is_left_to_whoever_comes_next() -> None:
     begun: list[bytes] = []
 
-    async def work(received: Received) -> list[Out]:
+    async def work(received: Received) -> AsyncIterator[Iterable[Out]]:
         begun.append(received.key or b"")
         await asyncio.sleep(0.01)
-        return []
+        yield []
 
     async with agent(work, [b"noisy/u"] * 10) as one:
         await asyncio.sleep(0)
