@@ -88,45 +88,60 @@ def course(
     middle_s = begin_s + seconds / 3, begin_s + seconds * 2 / 3
     declines_s = spread(round(crossings_per_s * (end_s - draft_lead_s)), draft_lead_s, end_s)
     after_s = spread(max(1, round(crossings_per_s * draft_lead_s)), end_s, end_s + draft_lead_s)
-    disturbed_s: tuple[float, float] | None = None
-    outage: Outage | None = None
-    changes: dict[str, object] = {}
-    noisy_s: list[float] = []
-    match scenario:
-        case Scenario.PEAK:
-            disturbed_s = middle_s
-            changes["surge"] = Surge(from_s=middle_s[0], to_s=middle_s[1], factor=PEAK)
-        case Scenario.DAY:
-            changes.update(day_night=DAY_NIGHT, day_s=seconds, midnight_s=begin_s)
-        case Scenario.RETURN:
-            disturbed_s = middle_s[0], middle_s[0] + OUTAGE_S
-            outage = Outage(stop="broker", from_s=disturbed_s[0], to_s=disturbed_s[1])
-        case Scenario.HOT:
-            changes["hot"] = HOT_SHARE
-        case Scenario.DECLINE:
-            disturbed_s = middle_s
-            more = round((DECLINE - 1) * crossings_per_s * seconds / 3)
-            declines_s = sorted(declines_s + spread(more, *middle_s))
-        case Scenario.NOISY:
-            disturbed_s = middle_s
-            others = len(TENANTS) - 1
-            surge = Surge(
-                from_s=middle_s[0], to_s=middle_s[1], factor=(others + NOISY) / len(TENANTS), of_first=True
-            )
-            changes.update(tenants=TENANTS, surge=surge)
-            noisy_s = spread(round((NOISY - 1) * crossings_per_s / len(TENANTS) * seconds / 3), *middle_s)
+    differs = _differs(scenario, begin_s, seconds, middle_s, crossings_per_s)
     if stop is not None:
-        disturbed_s = middle_s
         outage = Outage(stop=stop, from_s=middle_s[0], to_s=middle_s[1])
-    planned = [(at_s, TENANTS[i % len(TENANTS)]) for i, at_s in enumerate((*declines_s, *after_s))]
-    planned = sorted(planned + [(at_s, TENANTS[0]) for at_s in noisy_s])
+        differs = replace(differs, disturbed_s=middle_s, outage=outage)
+    all_s = (*sorted((*declines_s, *differs.declines_s)), *after_s)
+    planned = [(at_s, TENANTS[i % len(TENANTS)]) for i, at_s in enumerate(all_s)]
+    planned = sorted(planned + [(at_s, TENANTS[0]) for at_s in differs.of_noisy_s])
     return Course(
         scenario=scenario,
         warm_up_s=begin_s,
         seconds=seconds,
-        shape=replace(shape, seconds=end_s + AFTER_S, **changes),
+        shape=replace(shape, seconds=end_s + AFTER_S, **differs.shape),
         declines_s=tuple(at_s for at_s, _ in planned),
         tenants=tuple(tenant for _, tenant in planned) if scenario is Scenario.NOISY else (),
-        disturbed_s=disturbed_s,
-        outage=outage,
+        disturbed_s=differs.disturbed_s,
+        outage=differs.outage,
     )
+
+
+class _Differs(Struct, frozen=True, kw_only=True):
+    """What is different from `steady`: in the load's shape, when, and the further crossings."""
+
+    shape: dict[str, object] = {}
+    disturbed_s: tuple[float, float] | None = None
+    outage: Outage | None = None
+    declines_s: list[float] = []
+    of_noisy_s: list[float] = []
+
+
+def _differs(
+    scenario: Scenario, begin_s: float, seconds: float, middle_s: tuple[float, float], crossings_per_s: float
+) -> _Differs:
+    from_s, to_s = middle_s
+    match scenario:
+        case Scenario.PEAK:
+            surge = Surge(from_s=from_s, to_s=to_s, factor=PEAK)
+            return _Differs(disturbed_s=middle_s, shape={"surge": surge})
+        case Scenario.DAY:
+            return _Differs(shape={"day_night": DAY_NIGHT, "day_s": seconds, "midnight_s": begin_s})
+        case Scenario.RETURN:
+            outage = Outage(stop="broker", from_s=from_s, to_s=from_s + OUTAGE_S)
+            return _Differs(disturbed_s=(outage.from_s, outage.to_s), outage=outage)
+        case Scenario.HOT:
+            return _Differs(shape={"hot": HOT_SHARE})
+        case Scenario.DECLINE:
+            more = round((DECLINE - 1) * crossings_per_s * seconds / 3)
+            return _Differs(disturbed_s=middle_s, declines_s=spread(more, from_s, to_s))
+        case Scenario.NOISY:
+            factor = (len(TENANTS) - 1 + NOISY) / len(TENANTS)
+            surge = Surge(from_s=from_s, to_s=to_s, factor=factor, of_first=True)
+            more = round((NOISY - 1) * crossings_per_s / len(TENANTS) * seconds / 3)
+            return _Differs(
+                disturbed_s=middle_s,
+                shape={"tenants": TENANTS, "surge": surge},
+                of_noisy_s=spread(more, from_s, to_s),
+            )
+    return _Differs()
