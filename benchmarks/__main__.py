@@ -12,6 +12,7 @@ from benchmarks import (
     latency,
     learners,
     mismatch,
+    overload,
     policy,
     prefill,
     risk,
@@ -53,6 +54,7 @@ app.command()(brief.brief)
 app.command()(prefill.prefill)
 app.command()(uplift.uplift)
 app.command()(mismatch.mismatch)
+app.command("overload")(overload.overloaded)
 app.command()(learners.learners)
 app.command()(peers)
 app.command()(simulate)
