@@ -237,7 +237,10 @@ class Agent(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         for task in self._waiting:
             task.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_FINISH_S)
+            _, left = await asyncio.wait(self._tasks, timeout=_FINISH_S)
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
         await self._commit()
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.topics import CROSSINGS
+from streams.agents import agent as agents
 from streams.agents.agent import Agent, Received, Work
 from streams.agents.turns import FairQueue, Turns
 from streams.flow import Out
@@ -161,3 +162,24 @@ async def test_what_waits_when_partitions_go_is_left_to_whoever_comes_next() -> 
         await asyncio.sleep(0)
         await one.on_partitions_revoked(list(one._progress.offsets()))
         assert (len(begun), one._tasks, one._progress.offsets()) == (2, set(), {})
+
+
+async def test_what_takes_too_long_when_partitions_go_is_done_by_whoever_comes_next_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(agents, "_FINISH_S", 0.01)
+    ended: list[bytes] = []
+
+    async def work(received: Received) -> AsyncIterator[Iterable[Out]]:
+        try:
+            await asyncio.Event().wait()
+            yield []
+        finally:
+            ended.append(received.key or b"")
+
+    async with agent(work, [b"a/u", b"b/u"]) as one:
+        await asyncio.sleep(0)
+        (partition,) = one._progress.offsets()
+        await one._finish()
+        assert (len(ended), one._tasks) == (2, set())
+        assert one._progress.offsets() == {partition: 0}, "nothing of it is committed"
