@@ -1,6 +1,6 @@
 """`python -m benchmarks capacity`: how many events a second all of it can take, and what one costs.
 
-Events are sent as fast as the broker takes them, while the main job and the writer of sequences read them.
+Events are sent as fast as the broker takes them, while sieve, main job and writer of sequences read them.
 What is measured ends when event time has passed the last of them and Redis has them all. The first events,
 in which the JVMs still compile, are left out.
 """
@@ -35,8 +35,8 @@ from streams.traffic import TENANT
 
 TARGET_PER_S = 1_000_000_000 / 86_400
 """A billion events a day."""
-COUNTED = ("flink", "sequences", "redis")
-_COMPONENTS = ["broker", "redis", "flink", "sequences"]
+COUNTED = ("sieve", "flink", "sequences", "redis")
+_COMPONENTS = ["broker", "redis", "sieve", "flink", "sequences"]
 _RATE_PER_S = 50_000.0  # of event time, which the sending does not keep to
 _FLUSH_EVERY = 10
 _PATIENCE_S = 600.0
@@ -57,7 +57,7 @@ class Capacity(Struct, frozen=True, kw_only=True):
     """The rate over a billion events a day."""
     cpu_s_per_million: dict[str, float]
     counted_cpu_s_per_million: float
-    """Of both jobs and Redis."""
+    """Of sieve, main job, writer and Redis."""
     parameters: dict[str, Any]
     machine: dict[str, Any]
 
@@ -71,9 +71,10 @@ def capacity(
     seed: Annotated[int, typer.Option("--seed", help="Of the generated traffic.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Measure how many events a second both jobs take, and the processor time of a million.
+    """Measure how many events a second all of it takes, and the processor time of a million.
 
-    Starts the broker, Redis and both jobs in a temporary folder and removes them afterwards.
+    Starts broker, Redis, sieve, main job and writer of sequences in a temporary folder and removes them
+    afterwards.
 
     Example: python -m benchmarks capacity --events 2000000 --json | jq .counted_cpu_s_per_million
     """
@@ -182,5 +183,5 @@ def _show(found: Capacity) -> None:
     table.columns[1].justify = "right"
     for name, used_s in sorted(found.cpu_s_per_million.items(), key=lambda pair: -pair[1]):
         table.add_row(name, f"{used_s:.1f}")
-    table.add_row("[bold]both jobs and Redis[/]", f"[bold]{found.counted_cpu_s_per_million:.1f}[/]")
+    table.add_row("[bold]together[/]", f"[bold]{found.counted_cpu_s_per_million:.1f}[/]")
     out.print(table)

@@ -17,9 +17,9 @@ BUSY = 0.7
 REDIS_NODE_BYTES = 64 * 10**9
 GPU_DRAFTS_PER_S = 50
 """Of one H100, by arithmetic: see docs/scale.md."""
-PANE_KEPT_S = 2 * 3600
 REPLICAS = 3
-READERS = 2
+READERS = 1
+"""Events go to the sieve, and packed to the writer of the sequences: each once."""
 RETENTION_DAYS = 31
 WINDOW_DAYS = 30
 
@@ -37,16 +37,15 @@ class Habits(Struct, frozen=True, kw_only=True):
 class Costs(Struct, frozen=True, kw_only=True):
     """What was measured: processor seconds and bytes for one of each."""
 
-    plain_event_cpu_s: float
-    """Of the main job, for an event in a pane that is active already."""
+    sieve_cpu_s: float
     first_event_cpu_s: float
+    """Of the main job, for the first event of a pane."""
     sequence_cpu_s: float
     """Of the sequence writer."""
     redis_cpu_s: float
     broker_cpu_s: float
     broker_event_bytes: float
     user_heap_bytes: float
-    pane_heap_bytes: float
     user_disk_bytes: float
     """In RocksDB, with one pane."""
     user_checkpoint_bytes: float
@@ -59,16 +58,14 @@ def costs(filled: Mapping[Store, Filled]) -> Costs:
     heap, disk, sequences = filled[Store.HASHMAP], filled[Store.ROCKSDB], filled[Store.REDIS]
     users, last = heap.users, heap.stages[-1]
     redis_event_bytes = sequences.added("redis_bytes", 3)
-    pane_heap_bytes = heap.added("heap_bytes", 2)
     return Costs(
-        plain_event_cpu_s=last.cpu_s["flink"] / users,
+        sieve_cpu_s=last.cpu_s["sieve"] / users,
         first_event_cpu_s=heap.stages[2].cpu_s["flink"] / users,
         sequence_cpu_s=sequences.stages[-1].cpu_s["sequences"] / sequences.users,
         redis_cpu_s=sequences.stages[-1].cpu_s["redis"] / sequences.users,
         broker_cpu_s=last.cpu_s["broker"] / users,
         broker_event_bytes=last.broker_bytes / users / (len(heap.stages) - 1),
-        user_heap_bytes=heap.added("heap_bytes", 1) - pane_heap_bytes,
-        pane_heap_bytes=pane_heap_bytes,
+        user_heap_bytes=heap.added("heap_bytes", 1),
         user_disk_bytes=disk.checked.working_bytes / disk.users,
         user_checkpoint_bytes=heap.checked.checkpoint_bytes / users,
         redis_user_bytes=sequences.added("redis_bytes", 1) - redis_event_bytes,
@@ -81,12 +78,14 @@ class Need(Struct, frozen=True, kw_only=True):
 
     users: int
     events_per_s: float
+    sieve_cores: int
+    """As many processes, and so many partitions of each topic of events."""
     job_cores: int
     """Of the main job: as many instances, and so many partitions of each topic."""
     sequence_cores: int
     broker_cores: int
     broker_bytes_per_s: float
-    """In from producers, out to both jobs, and between replicas."""
+    """In from producers and the sieve, out to sieve and writer, and between replicas."""
     broker_disk_bytes: float
     heap_bytes: float
     rocksdb_bytes: float
@@ -103,8 +102,6 @@ def need(users: int, costs: Costs, habits: Habits | None = None) -> Need:
     events_per_s = users * habits.events_a_day / DAY_S * habits.peak
     first_per_s = users * habits.active_hours_a_day / DAY_S * habits.peak
     drafts_per_s = users * habits.crossings_a_day / DAY_S * habits.peak
-    panes = first_per_s * PANE_KEPT_S
-    job_cpu = (events_per_s - first_per_s) * costs.plain_event_cpu_s + first_per_s * costs.first_event_cpu_s
     redis_bytes = users * (
         costs.redis_user_bytes + habits.events_a_day * WINDOW_DAYS * costs.redis_event_bytes
     )
@@ -112,12 +109,13 @@ def need(users: int, costs: Costs, habits: Habits | None = None) -> Need:
     return Need(
         users=users,
         events_per_s=events_per_s,
-        job_cores=_whole(job_cpu),
+        sieve_cores=_whole(events_per_s * costs.sieve_cpu_s),
+        job_cores=_whole(first_per_s * costs.first_event_cpu_s),
         sequence_cores=_whole(events_per_s * costs.sequence_cpu_s),
         broker_cores=_whole(events_per_s * costs.broker_cpu_s),
         broker_bytes_per_s=bytes_per_s * (1 + READERS + REPLICAS - 1),
         broker_disk_bytes=bytes_per_s / habits.peak * DAY_S * RETENTION_DAYS * REPLICAS,
-        heap_bytes=users * costs.user_heap_bytes + panes * costs.pane_heap_bytes,
+        heap_bytes=users * costs.user_heap_bytes,
         rocksdb_bytes=users * costs.user_disk_bytes,
         checkpoint_bytes=users * costs.user_checkpoint_bytes,
         redis_bytes=redis_bytes,
@@ -139,6 +137,7 @@ def plot(needs: list[Need], path: Path) -> None:
         "broker network, MB/s": [one.broker_bytes_per_s / 1e6 for one in needs],
         "Flink's state on the heap, GB": [one.heap_bytes / 1e9 for one in needs],
         "Flink's state in RocksDB, GB": [one.rocksdb_bytes / 1e9 for one in needs],
+        "cores of the sieve": [one.sieve_cores for one in needs],
         "cores of the main job": [one.job_cores for one in needs],
         "cores of the sequence writer": [one.sequence_cores for one in needs],
         "GPUs for drafts": [one.gpus for one in needs],

@@ -32,8 +32,6 @@ class Stage(Struct, frozen=True, kw_only=True):
     heap_bytes: int = 0
     users_bytes: int = 0
     """In Flink's newest checkpoint: windows, tiers and timers."""
-    panes_bytes: int = 0
-    """In Flink's newest checkpoint: which panes were seen, kept for two hours."""
     checkpoint_bytes: int = 0
     """The checkpoint's files, on disk."""
     working_bytes: int = 0
@@ -48,11 +46,6 @@ class Filled(Struct, frozen=True, kw_only=True):
     store: Store
     users: int
     stages: tuple[Stage, ...]
-
-    @property
-    def panes(self) -> int:
-        """Active panes of each user, in the end."""
-        return sum(stage.name in (FIRST, SECOND) for stage in self.stages)
 
     @property
     def checked(self) -> Stage:
@@ -83,13 +76,11 @@ class Filled(Struct, frozen=True, kw_only=True):
         checked = self.checked
         found = {
             "checkpoint, bytes a user": checked.users_bytes / self.users,
-            "checkpoint, bytes a pane": checked.panes_bytes / self.users / self.panes,
             "checkpoint on disk, bytes a user with these": checked.checkpoint_bytes / self.users,
         }
         if self.store is Store.ROCKSDB:
             return found | {"working files, bytes a user with these": checked.working_bytes / self.users}
-        pane = self.added("heap_bytes", 2)
-        return found | {"heap, bytes a user": self.added("heap_bytes", 1) - pane, "heap, bytes a pane": pane}
+        return found | {"heap, bytes a user": self.added("heap_bytes", 1)}
 
     def added(self, what: str, stage: int) -> float:
         """What the stage, counted from 1, added to the field `what`, for each user."""

@@ -86,7 +86,7 @@ class Report(Struct, kw_only=True):
     """Processor time of each component, of this harness and of its processes (`load` sends), in cores, over
     the measured part."""
     cpu_s_per_million: float
-    """Processor seconds of both Flink jobs and Redis for a million events."""
+    """Processor seconds of sieve, main job, writer of sequences and Redis for a million events."""
     histograms: dict[str, str]
     """HdrHistograms in µs (base64, as its libraries decode them) of `total` and `boundary`."""
     over_time: list[Second]
@@ -109,7 +109,8 @@ def show(report: Report) -> None:
     cores = sorted(report.cores.items(), key=lambda pair: -pair[1])
     out.print("cores used: " + ", ".join(f"{name} {used:.2f}" for name, used in cores))
     out.print(
-        f"{report.cpu_s_per_million:.1f} s of processor time for a million events in both jobs and Redis"
+        f"{report.cpu_s_per_million:.1f} s of processor time for a million events in sieve, main job, "
+        "writer and Redis"
     )
     load, drafts, crossings, behind = report.load, report.drafts, report.crossings, report.behind
     out.print(

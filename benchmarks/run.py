@@ -28,7 +28,7 @@ from streams.truth import untrue
 _HISTORY_S, _HISTORY_S_PER_USER = 25, 0.025
 """What it takes until the stream has read the users' history, generously: the load comes after it."""
 _UNDECLINING = 50
-_PER_EVENT = ("flink", "sequences", "redis")
+_PER_EVENT = ("sieve", "flink", "sequences", "redis")
 Kind = TypeVar("Kind")
 
 

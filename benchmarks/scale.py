@@ -27,14 +27,15 @@ from benchmarks.machine import machine
 from benchmarks.stack import own_stack
 from benchmarks.usage import Usage
 from schemas.errors import UnavailableError
+from schemas.topics import EVENT_TOPICS
+from streams import verify
+from streams.agents import SIEVE_GROUP
 from streams.commands.output import AsJson, keep, out, print_json, progress
 from streams.embedded import process
 from streams.flink.rest import KEYED_OPERATOR, Rest, Task
 from streams.producer import Sent, send
 from streams.settings import Settings, load_settings
 
-DEDUPLICATE = "Deduplicate"
-"""The task that keeps which panes were seen, by its name in Flink."""
 _HEAP_MB, _HEAP_MB_PER_MILLION = 1024, 4096
 _CHECKED = {Store.HASHMAP: SECOND, Store.ROCKSDB: SAME}
 """After which stage a checkpoint is looked at."""
@@ -45,6 +46,7 @@ _WATCH_S = 4.0
 _HISTOGRAM = "-XX:+PrintClassHistogram"
 _ROWS = {
     "events_per_s": ("events a second", 1.0),
+    "sieve_cores": ("cores of the sieve", 1.0),
     "job_cores": ("cores of the main job, and partitions", 1.0),
     "sequence_cores": ("cores of the sequence writer", 1.0),
     "broker_cores": ("cores of the broker", 1.0),
@@ -140,7 +142,7 @@ def _stack(store: Store, users: int) -> Iterator[Settings]:
     with own_stack(settings) as stack:
         stack.up(("broker",))
         os.environ["JDK_JAVA_OPTIONS"] = _HISTOGRAM
-        yield stack.up(("redis", "sequences") if store is Store.REDIS else ("flink",))
+        yield stack.up(("redis", "sieve", "sequences") if store is Store.REDIS else ("sieve", "flink"))
 
 
 def _await(settings: Settings, store: Store, users: int, done: tuple[str, ...]) -> None:
@@ -159,12 +161,10 @@ def _is_in_redis(settings: Settings, users: int, done: tuple[str, ...]) -> bool:
 
 
 def _is_in_flink(settings: Settings, users: int, done: tuple[str, ...]) -> bool:
-    """Every event is looked at; the keyed operator gets those that are the first of their pane."""
-    tasks, firsts = _tasks(settings), sum(name != SAME for name in done)
-    return (
-        tasks[DEDUPLICATE].records_in >= len(done) * users
-        and tasks[KEYED_OPERATOR].records_in >= firsts * users
-    )
+    """Every event is sifted; the keyed operator gets those that are the first of their pane."""
+    verify.await_committed(settings.bootstrap_servers, SIEVE_GROUP, EVENT_TOPICS, lambda _: None)
+    firsts = sum(name != SAME for name in done)
+    return _tasks(settings)[KEYED_OPERATOR].records_in >= firsts * users
 
 
 def _tasks(settings: Settings) -> dict[str, Task]:
@@ -191,7 +191,6 @@ def _checkpoint(settings: Settings) -> dict[str, int]:
     tasks, folder = _tasks(settings), settings.checkpoints("decisions")
     return {
         "users_bytes": tasks[KEYED_OPERATOR].state_bytes,
-        "panes_bytes": tasks[DEDUPLICATE].state_bytes,
         "checkpoint_bytes": _newest_bytes(folder),
         "working_bytes": size_bytes(folder / "rocksdb"),
     }

@@ -1,6 +1,7 @@
 """Bytes to records and back: the one place where an event is accepted or rejected."""
 
 import re
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,7 +18,8 @@ MAX_BEHIND_MS = 30 * 86_400_000
 _events: msgspec.json.Decoder[Event | Tick] = msgspec.json.Decoder(Event | Tick)
 _outcomes = msgspec.json.Decoder(UserOutcome)
 _encoder = msgspec.json.Encoder()
-_MAX_NPS = 10
+_MAX_NPS, _MAX_NAME = 10, 128
+_NAME, _TENANT = re.compile(NAME_PATTERN), re.compile(TENANT_PATTERN)
 _Record = TypeVar("_Record")
 _AT = re.compile(r"^(?P<reason>.*?)(?: - at `(?:key in )?\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 _IN_WORDS = {
@@ -54,7 +56,28 @@ def parse(value: bytes | None) -> Event | Tick:
     Raises:
         RejectedEvent: it does not fit its schema.
     """
-    return _decoded(_events, value)
+    event = _decoded(_events, value)
+    if not isinstance(event, Tick):
+        _check_names(event)
+    return event
+
+
+def _check_names(event: Event) -> None:
+    event_id, user_id = event.event_id, event.user_id
+    if not _is_tenant(event.tenant):
+        raise RejectedEvent("tenant", _IN_WORDS[TENANT_PATTERN])
+    if 0 < len(event_id) <= _MAX_NAME and 0 < len(user_id) <= _MAX_NAME:
+        both = event_id + user_id
+        if both.isascii() and both.isprintable() and " " not in both:
+            return  # nearly all
+    for field, name in (("event_id", event_id), ("user_id", user_id)):
+        if _NAME.search(name) is None:
+            raise RejectedEvent(field, _IN_WORDS[NAME_PATTERN])
+
+
+@lru_cache(maxsize=1024)
+def _is_tenant(text: str) -> bool:
+    return _TENANT.search(text) is not None
 
 
 def accept_outcome(key: bytes | None, value: bytes | None) -> UserOutcome:

@@ -31,10 +31,17 @@ class Replay(Struct, frozen=True, kw_only=True):
     compose: bool = False
 
 
+# Of events the codec looks for the patterns: msgspec's own search took half of the decoding.
+_Name = Annotated[
+    str, Meta(description="1 to 128 printable characters", extra_json_schema={"pattern": NAME_PATTERN})
+]
+_TenantId = Annotated[str, Meta(description="tenant", extra_json_schema={"pattern": TENANT_PATTERN})]
+
+
 class _Event(Struct, frozen=True, kw_only=True, tag_field="kind"):
-    event_id: Name
-    tenant: TenantId
-    user_id: Name
+    event_id: _Name
+    tenant: _TenantId
+    user_id: _Name
     ts: EpochMs
     replay: Replay | None = None
 

@@ -10,6 +10,7 @@ from schemas.events import Account, Login, Support, Tick, Usage
 from schemas.examples import Examples
 from schemas.feedback import Feedback
 from schemas.outcome import UserOutcome
+from schemas.pack import Pack
 from schemas.policy import Rules
 from schemas.risk import Burst, Risk
 
@@ -24,17 +25,20 @@ class Topic(Struct, frozen=True, kw_only=True):
     """A topic: the types it carries, its key, and the settings that it is created with.
 
     `max_bytes` bounds a record. Of a `compacted` topic the last record of each key is kept for ever.
-    `append_time` makes the broker stamp records with its own clock; every topic needs it, since append times
-    are what lateness and the budget are counted from.
+    The broker stamps records with its own clock, since append times are what lateness and the budget are
+    counted from; where `stamp` is the producer's, they keep the time that they had before.
     """
 
     name: str
     types: tuple[Any, ...]
-    key: Literal["tenant/user_id", "tenant/outcome_id", "tenant/version", "version"] = "tenant/user_id"
+    key: Literal["tenant/user_id", "tenant/outcome_id", "tenant/version", "version", "source"] = (
+        "tenant/user_id"
+    )
     partitions: int = PARTITIONS
     retention_ms: int
     max_bytes: int = MAX_RECORD_BYTES
     compacted: bool = False
+    stamp: Literal["broker", "producer"] = "broker"
 
 
 LOGIN = Topic(name="events.login", types=(Login, Tick), retention_ms=31 * DAY_MS)
@@ -45,6 +49,12 @@ ACCOUNT = Topic(name="events.account", types=(Account, Tick), retention_ms=-1, c
 REJECTED = Topic(
     name="events.rejected", types=(DeadLetter,), retention_ms=90 * DAY_MS, max_bytes=2 * MAX_RECORD_BYTES
 )
+SIFTED_LOGIN = Topic(name="sifted.login", types=(Login, Tick), retention_ms=31 * DAY_MS, stamp="producer")
+SIFTED_USAGE = Topic(name="sifted.usage", types=(Usage, Tick), retention_ms=31 * DAY_MS, stamp="producer")
+SIFTED = {LOGIN.name: SIFTED_LOGIN, USAGE.name: SIFTED_USAGE}
+"""Where logins and uses go on to that may change anything, and ticks: into partitions of the same number."""
+SEQUENCES = Topic(name="sequences", types=(Pack,), key="source", retention_ms=31 * DAY_MS)
+"""All accepted events once more, packed: what Redis holds can be written anew from them."""
 BURSTS = Topic(name="bursts", types=(Burst,), retention_ms=DAY_MS)
 RISKS = Topic(name="risks", types=(Risk,), retention_ms=90 * DAY_MS)
 CROSSINGS = Topic(name="crossings", types=(Crossing,), retention_ms=7 * DAY_MS)
@@ -65,9 +75,14 @@ EXAMPLES = Topic(
 """Every version of every tenant's examples, since records name them; a tenant's last one holds."""
 
 EVENT_TOPICS = (LOGIN, USAGE, SUPPORT, ACCOUNT)
+JUDGED = (SIFTED_LOGIN, SIFTED_USAGE, SUPPORT, ACCOUNT)
+"""The events that the main job reads."""
 TOPICS = (
     *EVENT_TOPICS,
     REJECTED,
+    SIFTED_LOGIN,
+    SIFTED_USAGE,
+    SEQUENCES,
     BURSTS,
     RISKS,
     CROSSINGS,

@@ -58,16 +58,18 @@ class Producer:
         partition = self._keyless % PARTITIONS if record.key is None else partition_of(record.key)
         await self.add(record.topic, partition, record.key, record.value)
 
-    async def add(self, topic: str, partition: int, key: bytes | None, value: bytes) -> None:
-        """Add a record to the batch of a partition that is known."""
+    async def add(
+        self, topic: str, partition: int, key: bytes | None, value: bytes | None, stamp_ms: int | None = None
+    ) -> None:
+        """Add a record to the batch of a known partition; `stamp_ms` counts where the broker stamps none."""
         place = topic, partition
         batch = self._batches.get(place)
-        if batch is not None and batch.append(timestamp=None, key=key, value=value) is not None:
+        if batch is not None and batch.append(timestamp=stamp_ms, key=key, value=value) is not None:
             return
         if batch is not None:
             await self._send(place, batch)
         batch = self._batches[place] = self._client.create_batch()
-        batch.append(timestamp=None, key=key, value=value)
+        batch.append(timestamp=stamp_ms, key=key, value=value)
 
     async def flush(self, wait: bool = False) -> None:
         """Send what is in the batches; wait for all that was sent, or only see to what has come back."""

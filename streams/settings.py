@@ -14,16 +14,16 @@
 | `HOLDFAST_PUBLISH_MARGIN_MS` | 10 | the part of the budget that is kept for publishing |
 | `HOLDFAST_DRAFT_LEAD_MS` | 300000 | how long before a crossing its script is written; 0 for never |
 | `HOLDFAST_DRAFTS_AT_ONCE` | 1 | scripts that the model writes at the same time: 32 on a GPU |
-| `HOLDFAST_PARALLELISM` | 2 | parallel instances of each Flink operator |
-| `HOLDFAST_CHECKPOINT_INTERVAL_MS` | 10000 | time between the checkpoints of the Flink jobs |
+| `HOLDFAST_PARALLELISM` | 1 | parallel instances of each Flink operator |
+| `HOLDFAST_CHECKPOINT_INTERVAL_MS` | 10000 | time between the checkpoints of the Flink job |
 | `HOLDFAST_STATE_BACKEND` | `hashmap` | the main job's state: `hashmap`, on the heap, or `rocksdb`, on disk |
 | `HOLDFAST_FLINK_HEAP_MB` | 1024 | heap of the main job's JVM on the embedded stack |
 
 Ports of the embedded servers on 127.0.0.1: `HOLDFAST_BROKER_PORT` (9092), `HOLDFAST_CONTROLLER_PORT` (9093),
 `HOLDFAST_REDIS_PORT` (6379), `HOLDFAST_TRITON_GRPC_PORT` (8001), `HOLDFAST_TRITON_HTTP_PORT` (8000),
-`HOLDFAST_TRITON_METRICS_PORT` (8002), and the REST ports of the Flink jobs, `HOLDFAST_FLINK_PORT` (8081) and
-`HOLDFAST_SEQUENCES_PORT` (8082). Where the default is taken, the embedded stack chooses a free port and
-notes it in `stack.json` in the work directory, where every later command finds it.
+`HOLDFAST_TRITON_METRICS_PORT` (8002), and Flink's REST port, `HOLDFAST_FLINK_PORT` (8081). Where the default
+is taken, the embedded stack chooses a free port and notes it in `stack.json` in the work directory, where
+every later command finds it.
 """
 
 import os
@@ -72,7 +72,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     publish_margin_ms: Milliseconds = 10
     draft_lead_ms: Annotated[int, Meta(ge=0, le=3_600_000)] = 300_000
     drafts_at_once: Annotated[int, Meta(ge=1, le=64)] = 1
-    parallelism: Annotated[int, Meta(ge=1, le=8)] = 2
+    parallelism: Annotated[int, Meta(ge=1, le=8)] = 1
     checkpoint_interval_ms: Annotated[int, Meta(ge=10)] = 10_000
     state_backend: StateBackend = "hashmap"
     flink_heap_mb: Annotated[int, Meta(ge=256)] = 1024
@@ -83,7 +83,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     triton_http_port: Port = 8000
     triton_metrics_port: Port = 8002
     flink_port: Port = 8081
-    sequences_port: Port = 8082
     given: frozenset[str] = frozenset()
 
     def checkpoints(self, job: str) -> Path:

@@ -18,6 +18,8 @@ from streams.settings import load_settings
 TIMEOUT_S = 10.0
 _SEGMENT_MS = 3_600_000
 """Of a compacted topic nothing is cleaned in the part that is written: a new one is begun each hour."""
+_STAMP = "message.timestamp.type"
+_STAMPS = {"broker": "LogAppendTime", "producer": "CreateTime"}
 READY_WITHIN_S = 60.0
 """A topic that was created has its leaders by then, on however busy a machine."""
 
@@ -75,7 +77,7 @@ def _creation(topic: Topic) -> dict[str, Any]:
     configs = {
         "cleanup.policy": "compact" if topic.compacted else "delete",
         "max.message.bytes": str(topic.max_bytes),
-        "message.timestamp.type": "LogAppendTime",
+        _STAMP: _STAMPS[topic.stamp],
         "retention.ms": str(topic.retention_ms),
     }
     if topic.compacted:
@@ -89,13 +91,13 @@ def _check(admin: KafkaAdminClient, partitions: dict[Topic, int]) -> None:
             raise InputError(f"topic {topic.name} has {count} partitions, {topic.partitions} are needed")
     if not partitions:
         return
-    name = "message.timestamp.type"
-    resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name, {name: None}) for topic in partitions]
-    described = admin.describe_configs(resources, config_filter="all")
-    for topic, configs in described[ConfigResourceType.TOPIC.name.lower()].items():
-        if configs[name]["value"] != "LogAppendTime":
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name, {_STAMP: None}) for topic in partitions]
+    described = admin.describe_configs(resources, config_filter="all")[ConfigResourceType.TOPIC.name.lower()]
+    for topic in partitions:
+        found, wanted = described[topic.name][_STAMP]["value"], _STAMPS[topic.stamp]
+        if found != wanted:
             raise InputError(
-                f"topic {topic} has {name}={configs[name]['value']}: set it to LogAppendTime, "
+                f"topic {topic.name} has {_STAMP}={found}: set it to {wanted}, "
                 "since lateness and the budget are counted from the broker's clock"
             )
 

@@ -19,8 +19,9 @@ from schemas.deadletter import DeadLetter
 from schemas.decision import Decision, Ruling, Standing
 from schemas.errors import InputError, UnavailableError
 from schemas.events import Event, Replay, Tick
-from schemas.topics import DECISIONS, EVENT_TOPICS, REJECTED
+from schemas.topics import DECISIONS, EVENT_TOPICS, JUDGED, REJECTED, SEQUENCES, Topic
 from schemas.vocabulary import Cause, HeldBy, Rung
+from streams.agents import SEQUENCES_GROUP, SIEVE_GROUP
 from streams.batch import Batch, ExpectedDecision
 from streams.consumer import reading
 from streams.producer import send
@@ -98,10 +99,18 @@ def require_empty(bootstrap_servers: str) -> None:
                 )
 
 
-def settle(settings: Settings, groups: Iterable[str], until_ms: int, on_wait: Callable[[str], None]) -> None:
-    """Wait until the jobs of the consumer `groups` have read everything, and all that follows is written.
+READERS: tuple[tuple[str, tuple[Topic, ...]], ...] = (
+    (SIEVE_GROUP, EVENT_TOPICS),
+    ("holdfast-decisions", JUDGED),
+    (SEQUENCES_GROUP, (SEQUENCES,)),
+)
+"""The consumer groups that are waited for, one after the other, and what they read."""
 
-    A job's offsets are committed with its checkpoints. Once the end is committed, one more tick is sent:
+
+def settle(settings: Settings, until_ms: int, on_wait: Callable[[str], None]) -> None:
+    """Wait until sieve, main job and writer of sequences have read everything, and what follows is written.
+
+    The job's offsets are committed with its checkpoints. Once the end is committed, one more tick is sent:
     the checkpoint that covers it has everything that event time set off, flushed to the topics.
 
     Raises:
@@ -109,23 +118,31 @@ def settle(settings: Settings, groups: Iterable[str], until_ms: int, on_wait: Ca
     """
     replay = Replay(until=until_ms)
     tick = Outgoing(0, None, None, encode(Tick(ts=until_ms + settings.watermark_bound_ms, replay=replay)))
-    _await_committed(settings.bootstrap_servers, groups, on_wait)
+    for group, topics in READERS:
+        await_committed(settings.bootstrap_servers, group, topics, on_wait)
     asyncio.run(send(settings.bootstrap_servers, [tick]))
-    _await_committed(settings.bootstrap_servers, groups, on_wait)
+    for group, topics in READERS:
+        await_committed(settings.bootstrap_servers, group, topics, on_wait)
 
 
-def _await_committed(servers: str, groups: Iterable[str], on_wait: Callable[[str], None]) -> None:
+def await_committed(
+    servers: str, group: str, topics: Iterable[Topic], on_wait: Callable[[str], None]
+) -> None:
+    """Wait until a group has committed all that is on the topics now; `on_wait` is told what is left.
+
+    Raises:
+        UnavailableError: the broker does not answer.
+    """
     ends: dict[TopicPartition, int] = {}
-    for topic in EVENT_TOPICS:
+    for topic in topics:
         with reading(servers, topic) as reader:
             ends |= reader.ends()
     try:
         admin = KafkaAdminClient(bootstrap_servers=servers.split(","), bootstrap_timeout_ms=10_000)
         try:
-            for group in groups:
-                while behind := _behind(admin, group, ends):
-                    on_wait(f"{group}: {behind:,} records until its next checkpoint has them all")
-                    time.sleep(_POLL_S)
+            while behind := _behind(admin, group, ends):
+                on_wait(f"{group}: {behind:,} records until it has them all for good")
+                time.sleep(_POLL_S)
         finally:
             admin.close()
     except (KafkaError, OSError) as error:

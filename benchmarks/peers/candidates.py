@@ -13,8 +13,8 @@ from streams.embedded.ours import OURS
 from streams.settings import Settings
 
 _ROOT = Path(__file__).parent.parent.parent
-_FLINK = next(component for component in OURS if component.name == "flink")
-TICKER = next(component for component in OURS if component.name == "ticker")
+_OURS = {component.name: component for component in OURS}
+TICKER = _OURS["ticker"]
 
 IN_PEERS = ("bytewax", "quix", "faust", "aiokafka")
 """Those that run in the peers' environment, each in one process of Python."""
@@ -30,22 +30,21 @@ SILENT = {
 """When a user is seen declining who sends nothing any more."""
 
 
-def candidate(name: str, python: Path) -> Component:
-    """The component of the candidate `name`, of which peers run under the interpreter `python`.
+def candidate(name: str, python: Path) -> tuple[Component, ...]:
+    """The components of the candidate `name`, of which peers run under the interpreter `python`.
 
     Raises:
         InputError: there is no such interpreter.
     """
     if name == "holdfast":
-        return msgspec.structs.replace(_FLINK, name=name)
+        return _OURS["sieve"], _OURS["flink"]
     if name == "pyflink":
         launch = partial(_launch, [sys.executable, "-m", "benchmarks.peers.pyflink_peer"])
-        return msgspec.structs.replace(_FLINK, name=name, launch=launch)
+        return (msgspec.structs.replace(_OURS["flink"], name=name, launch=launch),)
     if not python.exists():
         raise InputError(f"{python} is not there: run make peers-setup")
-    return Component(
-        name=name, launch=partial(_launch_peer, name, python), check=lambda settings: None, needs=("broker",)
-    )
+    launch = partial(_launch_peer, name, python)
+    return (Component(name=name, launch=launch, check=lambda settings: None, needs=("broker",)),)
 
 
 def _launch_peer(name: str, python: Path, settings: Settings) -> Launch:

@@ -1,4 +1,4 @@
-"""The main job without its filter in SQL: every event goes to the keyed operator in Python.
+"""The main job without the sieve before it: every event goes to the keyed operator in Python.
 
 It runs in the main environment and takes the settings of the stack, as the main job does.
 """
@@ -6,8 +6,9 @@ It runs in the main environment and takes the settings of the stack, as the main
 import sys
 
 from schemas.errors import HoldfastError
+from schemas.topics import EVENT_TOPICS
 from streams.flink.environment import leave, run, start
-from streams.flink.job import NAME, build, cluster, every
+from streams.flink.job import NAME, build, cluster
 from streams.flink.keyed import Lives
 from streams.settings import load_settings
 from streams.tenants import Tenants
@@ -19,7 +20,7 @@ def main() -> None:
         settings = load_settings()
         place = cluster(settings)
         env, tables = start(place)
-        build(env, tables, settings, Lives(Tenants({}), settings.draft_lead_ms), records=every("events"))
+        build(env, tables, settings, Lives(Tenants({}), settings.draft_lead_ms), events=EVENT_TOPICS)
         run(place, lambda: env.execute_async(NAME), lambda _: print("running", flush=True))
     except HoldfastError as error:
         print(f"pyflink: {error}", file=sys.stderr)

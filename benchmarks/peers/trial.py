@@ -4,7 +4,7 @@ import asyncio
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -63,9 +63,9 @@ class Killed(Struct, frozen=True, kw_only=True):
 class Trial:
     """A broker and a candidate in the work directory of `settings`, for the time of a `with`."""
 
-    def __init__(self, settings: Settings, candidate: Component, log: Log) -> None:
-        self._name = candidate.name
-        self._stack = Stack(settings, (BROKER, candidate, TICKER))
+    def __init__(self, settings: Settings, candidate: Sequence[Component], log: Log) -> None:
+        self._names = [part.name for part in candidate]
+        self._stack = Stack(settings, (BROKER, *candidate, TICKER))
         self._log = log
         self._tally = Tally(log.expected, log.until_ms)
         self._open = ExitStack()
@@ -87,7 +87,7 @@ class Trial:
             reader = self._open.enter_context(reading(self._servers, topic))
             self._readers.append((topic.name, reader))
         self._send(self._log.first)
-        self._stack.up((self._name,))
+        self._stack.up(self._names)
         self._wait(lambda: self._tally.marks(WARM) == MARKS_EACH, _START_S, "read the first part")
 
     def __exit__(self, *exc: object) -> None:
@@ -150,7 +150,7 @@ class Trial:
         self._look_for(1.0)
         begun_ms, back_ms = time.time() * 1000, 0.0
         self._tally.last_ms = 0
-        self._stack.up((self._name,))
+        self._stack.up(self._names)
 
         def back() -> float:
             nonlocal back_ms
@@ -168,7 +168,8 @@ class Trial:
         asyncio.run(send(self._servers, records))
 
     def _processes(self) -> tuple[psutil.Process, ...]:
-        return process.find(self._stack.settings.work_dir)[self._name].every
+        found = process.find(self._stack.settings.work_dir)
+        return tuple(one for name in self._names for one in found[name].every)
 
     def _look(self) -> bool:
         """Take what has been published; whether there was anything."""
@@ -188,8 +189,10 @@ class Trial:
         end_s = time.monotonic() + within_s
         while not done():
             self._look()
-            if time.monotonic() > end_s or self._name not in process.find(self._stack.settings.work_dir):
-                raise UnavailableError(f"{self._name} did not {what} in {within_s:g} s, or has ended")
+            if time.monotonic() > end_s or not process.find(self._stack.settings.work_dir).keys() >= {
+                *self._names
+            }:
+                raise UnavailableError(f"{self._names} did not {what} in {within_s:g} s, or have ended")
 
     def _until_done(self, note: Callable[[], float]) -> float:
         """Until all has been read and published, or nothing comes any more: `note` at the last record."""

@@ -23,7 +23,7 @@ from streams.commands.stack import started_up
 from streams.consumer import reading
 from streams.settings import Settings, load_settings
 
-COMPONENTS = ["broker", "redis", "triton", "flink", "sequences", "composer", "outcomes"]
+COMPONENTS = ["broker", "redis", "triton", "sieve", "flink", "sequences", "composer", "outcomes"]
 """Without the ticker, which carries event time to the present, and without assessments."""
 _BUDGET_MS = 60_000
 """A day's crossings come at once here: what would be 50 ms apart in life waits for the model."""

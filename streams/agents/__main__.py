@@ -1,4 +1,4 @@
-"""Runs an agent: `python -m streams.agents assessor|composer|drafter|outcomes`.
+"""Runs an agent: `python -m streams.agents assessor|composer|drafter|outcomes|sequences|sieve`.
 
 Its exit status is 1 without a broker.
 """
@@ -30,9 +30,17 @@ from schemas.topics import (
     EXAMPLES,
     OUTCOMES,
     RISKS,
+    SEQUENCES,
     SUPPORT,
 )
-from streams.agents import ASSESSOR_GROUP, COMPOSER_GROUP, DRAFTER_GROUP, OUTCOMES_GROUP, latest
+from streams.agents import (
+    ASSESSOR_GROUP,
+    COMPOSER_GROUP,
+    DRAFTER_GROUP,
+    OUTCOMES_GROUP,
+    SEQUENCES_GROUP,
+    latest,
+)
 from streams.agents.agent import READ_AHEAD, Agent, Received, serve
 from streams.agents.assessor import Assessor
 from streams.agents.author import Author
@@ -42,12 +50,14 @@ from streams.agents.outcomes import Joiner
 from streams.agents.prompter import Prompter
 from streams.agents.scorer import Models
 from streams.agents.segments import Segments
+from streams.agents.sequences import PACKS_AHEAD, written
+from streams.agents.sifter import Sifter
 from streams.examples import Shelf
 from streams.flow import Out, publish
 from streams.following import Followed
 from streams.joined import RedisJoins
 from streams.settings import Settings, load_settings
-from streams.store import UserStore
+from streams.store import SequenceWriter, UserStore
 from streams.tenants import load_tenants
 from streams.topics import ensure_topics
 
@@ -138,11 +148,26 @@ async def joining(settings: Settings, users: UserStore, opened: AsyncExitStack) 
     return [joiner.run(), latest.keep_decisions(settings)]
 
 
+async def writing(settings: Settings, users: UserStore, opened: AsyncExitStack) -> Parts:
+    """The parts of the process that writes the sequences."""
+    writer = SequenceWriter(settings.redis_url)
+    opened.callback(writer.close)
+    work = partial(written, writer)
+    return [Agent(settings, (SEQUENCES,), SEQUENCES_GROUP, work, at_once=1, ahead=PACKS_AHEAD).run()]
+
+
+async def sifting(settings: Settings, users: UserStore, opened: AsyncExitStack) -> Parts:
+    """The part of the process that sifts the events."""
+    return [Sifter(settings).run()]
+
+
 ROLES: dict[str, Callable[[Settings, UserStore, AsyncExitStack], Coroutine[Any, Any, Parts]]] = {
     "assessor": assessing,
     "composer": composing,
     "drafter": drafting,
     "outcomes": joining,
+    "sequences": writing,
+    "sieve": sifting,
 }
 
 

@@ -96,7 +96,10 @@ class Progress:
 
 
 class Agent(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
-    """The consumer of `topics` in `group`: `work` makes the records to publish of each record."""
+    """The consumer of `topics` in `group`: `work` makes the records to publish of each record.
+
+    `ahead` is how many records may wait for their turn, for `at_once` that are worked on.
+    """
 
     def __init__(
         self,
@@ -106,7 +109,9 @@ class Agent(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         work: Work,
         at_once: int,
         offsets: Offsets | None = None,
+        ahead: int = READ_AHEAD,
     ) -> None:
+        self._ahead = ahead
         self._topics = topics
         self._work = work
         self._turns = Turns(at_once)
@@ -147,7 +152,7 @@ class Agent(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
             await self._producer.stop()
 
     async def _consume(self) -> None:
-        room = asyncio.Semaphore(READ_AHEAD)
+        room = asyncio.Semaphore(self._ahead)
 
         def done(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)

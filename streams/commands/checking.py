@@ -27,8 +27,6 @@ from streams.sending import Disorder
 from streams.settings import Settings, load_settings
 from streams.tenants import load_tenants
 
-GROUPS = ("holdfast-decisions", "holdfast-sequences")
-"""The consumer groups of the Flink jobs."""
 DIFFERENCES_SHOWN = 50
 RulesFile = Annotated[
     Path | None,
@@ -117,7 +115,7 @@ def verify(
             if shown.disable:
                 notice(text)
 
-        verifying.settle(settings, GROUPS, until, tell)
+        verifying.settle(settings, until, tell)
     published = list(verifying.published(settings.bootstrap_servers))
     keys: set[str] = set()
     batch = _recomputed(

@@ -20,10 +20,10 @@ Only = Annotated[
 
 
 def up(only: Only = None, as_json: AsJson = False) -> None:
-    """Start the stack: broker, Redis, Triton, the Flink jobs and the agents. What runs is left alone.
+    """Start the stack: broker, Redis, Triton, the Flink job and the agents. What runs is left alone.
 
     State, logs and chosen ports are kept in the work directory (HOLDFAST_WORK_DIR). After a crash, the
-    Flink jobs go on from their newest checkpoint. Servers whose address is given (HOLDFAST_BOOTSTRAP_SERVERS,
+    Flink job goes on from its newest checkpoint. Servers whose address is given (HOLDFAST_BOOTSTRAP_SERVERS,
     HOLDFAST_REDIS_URL, HOLDFAST_TRITON_URL) are used and not started.
 
     Example: holdfast up

@@ -1,4 +1,4 @@
-"""The stack on one machine: broker, Redis, Triton, the Flink jobs and the agents, as child processes."""
+"""The stack on one machine: broker, Redis, Triton, the Flink job and the agents, as child processes."""
 
 from streams.embedded.stack import Progress, Stack, Status
 

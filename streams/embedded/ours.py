@@ -1,4 +1,4 @@
-"""Triton, and the processes of our own code: two Flink jobs and the agents."""
+"""Triton, and the processes of our own code: the Flink job and the agents."""
 
 import json
 import os
@@ -12,7 +12,14 @@ from urllib.request import urlopen
 
 from inference.tritonserver import command
 from schemas.errors import UnavailableError
-from streams.agents import ASSESSOR_GROUP, COMPOSER_GROUP, DRAFTER_GROUP, OUTCOMES_GROUP
+from streams.agents import (
+    ASSESSOR_GROUP,
+    COMPOSER_GROUP,
+    DRAFTER_GROUP,
+    OUTCOMES_GROUP,
+    SEQUENCES_GROUP,
+    SIEVE_GROUP,
+)
 from streams.embedded.component import Component, Launch
 from streams.flink.rest import Rest
 from streams.following import SILENT_S
@@ -48,9 +55,9 @@ def _module(name: str, settings: Settings) -> Launch:
     return Launch([sys.executable, "-m", *name.split()], env)
 
 
-def _job_runs(port: str, settings: Settings) -> str | None:
-    """None when the one job behind the REST port runs, with all its tasks."""
-    body, problem = _get(f"http://127.0.0.1:{getattr(settings, port)}/jobs/overview")
+def _job_runs(settings: Settings) -> str | None:
+    """None when the job runs, with all its tasks."""
+    body, problem = _get(f"http://127.0.0.1:{settings.flink_port}/jobs/overview")
     if problem is not None:
         return problem
     jobs = json.loads(body).get("jobs", ())
@@ -61,7 +68,7 @@ def _job_runs(port: str, settings: Settings) -> str | None:
 
 def _decides(settings: Settings) -> str | None:
     """None when the main job runs, and by rules that are those of the topic."""
-    problem = _job_runs("flink_port", settings)
+    problem = _job_runs(settings)
     if problem is not None:
         return problem
     try:
@@ -98,26 +105,6 @@ def _consumes(group: str, settings: Settings) -> str | None:
     return None if state == "Stable" else f"its consumer group is {state}"
 
 
-def _job(
-    name: str,
-    module: str,
-    port: str,
-    needs: tuple[str, ...],
-    check: Callable[[Settings], str | None],
-    turn: Turn = Turn.EQUAL,
-) -> Component:
-    return Component(
-        name=name,
-        launch=partial(_module, module),
-        check=check,
-        ports=(port,),
-        needs=needs,
-        healthy_within_s=180.0,
-        follows_settings=True,
-        turn=turn,
-    )
-
-
 def _agent(
     name: str,
     module: str,
@@ -143,16 +130,18 @@ TRITON = Component(
     ports=("triton_grpc_port", "triton_http_port", "triton_metrics_port"),
     address="triton_url",
 )
+FLINK = Component(
+    name="flink",
+    launch=partial(_module, "streams.flink.job"),
+    check=_decides,
+    ports=("flink_port",),
+    needs=("broker",),
+    healthy_within_s=180.0,
+    follows_settings=True,
+)
 OURS = (
-    _job("flink", "streams.flink.job", "flink_port", ("broker",), _decides),
-    _job(
-        "sequences",
-        "streams.flink.sequences",
-        "sequences_port",
-        ("broker", "redis"),
-        partial(_job_runs, "sequences_port"),
-        turn=Turn.LATE,
-    ),
+    _agent("sieve", "streams.agents sieve", ("broker",), partial(_consumes, SIEVE_GROUP)),
+    FLINK,
     _agent(
         "assessor",
         "streams.agents assessor",
@@ -169,6 +158,13 @@ OURS = (
     ),
     _agent(
         "drafter", "streams.agents drafter", ("broker", "redis", "triton"), partial(_consumes, DRAFTER_GROUP)
+    ),
+    _agent(
+        "sequences",
+        "streams.agents sequences",
+        ("broker", "redis"),
+        partial(_consumes, SEQUENCES_GROUP),
+        turn=Turn.LATE,
     ),
     _agent(
         "outcomes",

@@ -1,1 +1,1 @@
-"""The Flink jobs: decisions (`job`), sequences in Redis (`sequences`), and what both need to run."""
+"""The Flink job, and what it needs to run. Nobody else knows the engine."""

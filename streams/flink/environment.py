@@ -1,7 +1,6 @@
 """One Flink job in one process: PyFlink on Flink's local cluster, with checkpoints kept on disk.
 
-Both jobs start the same way: `start` gives the environments, `run` submits and keeps the job until
-the process is told to stop.
+`start` gives the environments, `run` submits and keeps the job until the process is told to stop.
 """
 
 import json
@@ -58,9 +57,6 @@ class Cluster(Struct, frozen=True, kw_only=True):
     checkpoint_interval_ms: int = 10_000
     heap_mb: int = 1024
     state_backend: StateBackend = "hashmap"
-    thread_mode: bool = True
-    """The Python operators run inside the JVM; vectorised functions never do."""
-    jvm_options: str = ""
 
 
 def newest_checkpoint(state_dir: Path) -> Path | None:
@@ -238,7 +234,6 @@ def _prepare_jvm(cluster: Cluster) -> None:
     environ["JVM_ARGS"] = (
         # Whole from the start: a heap that grows is collected more often.
         f"-Xms{cluster.heap_mb}m -Xmx{cluster.heap_mb}m -XX:+ExitOnOutOfMemoryError -Dholdfast.log={log}"
-        f" {cluster.jvm_options}"
     )
 
 
@@ -257,7 +252,7 @@ def _configuration(cluster: Cluster, jars: list[Path], checkpoint: Path | None) 
         "metrics.fetcher.update-interval": "200",
         "parallelism.default": str(cluster.parallelism),
         "taskmanager.numberOfTaskSlots": str(cluster.parallelism),
-        "python.execution-mode": "thread" if cluster.thread_mode else "process",
+        "python.execution-mode": "thread",  # inside the JVM
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
         "pipeline.object-reuse": "true",

@@ -1,19 +1,19 @@
 """The main job: events in, crossings, requests for drafts and decisions out. `python -m streams.flink.job`.
 
-Kafka, events and the agents' answers ─ watermark of each partition, in the JVM
-  └─ of the plain events the first of each user and pane, and all other records, in the JVM
-       └─ one keyed operator a user, Python in a thread of the JVM ─ decisions, crossings, events.rejected
+Kafka, sifted events and the agents' answers ─ watermark of each partition, in the JVM
+  └─ one keyed operator a user, Python in a thread of the JVM ─ decisions, crossings, events.rejected
 """
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from pyflink.common import Types
 from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
+from pyflink.java_gateway import get_gateway
 from pyflink.table import DataTypes, Schema, StreamTableEnvironment
 
-from operators.window import PANE_MS, PHASE_STEP_MS
-from schemas.codec import MAX_AHEAD_MS, MAX_BEHIND_MS
+from schemas.codec import MAX_AHEAD_MS
 from schemas.errors import HoldfastError
 from schemas.events import LAST_TS_MS
 from schemas.topics import (
@@ -21,25 +21,22 @@ from schemas.topics import (
     DECISIONS,
     DRAFT_REQUESTS,
     DRAFTS,
-    EVENT_TOPICS,
     INTERVENTIONS,
+    JUDGED,
     REJECTED,
     RISKS,
     TICK_KEY,
     Topic,
 )
 from streams.flink.environment import Cluster, leave, run, start
-from streams.flink.keyed import OFFERS, OUTPUT, Lives
+from streams.flink.keyed import OFFERS, OUTPUT, RECORD, Lives
 from streams.flink.offers import Offers
-from streams.flink.plain import CLOCK, MARK, PLAIN, TICK, TS_GROUP
 from streams.flink.rest import KEYED_OPERATOR, OFFERS_OPERATOR
 from streams.settings import Settings, load_settings
 from streams.tenants import load_tenants
 from streams.topics import ensure_topics
 
 NAME = "decisions"
-DEDUP_TTL = "2 h"
-"""Processing time. A record that comes again later goes to the operator again, and changes nothing."""
 ANSWER_TOPICS = (DRAFTS, RISKS)
 _OUT_TOPICS = (DECISIONS, INTERVENTIONS, CROSSINGS, DRAFT_REQUESTS, REJECTED)
 
@@ -64,25 +61,25 @@ def build(
     tables: StreamTableEnvironment,
     settings: Settings,
     lives: Lives,
-    records: str | None = None,
+    events: Sequence[Topic] = JUDGED,
 ) -> None:
-    """Adds the job to `env`; `records` is SQL for other records to the operator than `FIRST`."""
+    """Adds the job to `env`; `events` are the topics that it reads them from."""
     tables.get_config().set("table.local-time-zone", "UTC")
-    tables.get_config().set("table.exec.state.ttl", DEDUP_TTL)
-    for source in _sources(settings):
+    for source in _sources(settings, events):
         tables.execute_sql(source)
     # Two inputs of the operator, not one of both joined: rows would cross to one more thread for that.
-    events, answers = (
-        _keyed(tables.to_data_stream(tables.sql_query(query)))
-        for query in (records or FIRST, every("answers"))
+    given, answers = (
+        _keyed(tables.to_data_stream(tables.sql_query(_records(table))), RECORD)
+        for table in ("events", "answers")
     )
     published = (
-        events.connect(answers).process(lives, output_type=OUTPUT).name(KEYED_OPERATOR).uid(KEYED_OPERATOR)
+        given.connect(answers).process(lives, output_type=OUTPUT).name(KEYED_OPERATOR).uid(KEYED_OPERATOR)
     )
     streams = [published]
     if lives.rules_from is not None:
         offers = (
-            _keyed(published.get_side_output(OFFERS))
+            published.get_side_output(OFFERS)
+            .key_by(lambda row: row[0], key_type=Types.STRING())
             .process(Offers(lives.rules_from), output_type=OUTPUT)
             .name(OFFERS_OPERATOR)
             .uid(OFFERS_OPERATOR)
@@ -101,19 +98,29 @@ def build(
     inserts.attach_as_datastream()
 
 
-def _keyed(rows: DataStream) -> KeyedStream:
-    """Rows by their first field."""
-    return rows.key_by(lambda row: row[0], key_type=Types.STRING())
+def _keyed(rows: DataStream, value_type: Any) -> KeyedStream:
+    """Rows of a key and a value, by the key.
+
+    They are as `rows.key_by` makes them; but that calls a function of Python for each, which took longer here
+    than the SQL before it.
+    """
+    key_type = Types.STRING()
+    rows._j_data_stream.getTransformation().setOutputType(
+        Types.ROW([key_type, value_type]).get_java_type_info()
+    )
+    selector = get_gateway().jvm.KeyByKeySelector()
+    keyed = rows._j_data_stream.keyBy(selector, Types.ROW([key_type]).get_java_type_info())
+    return KeyedStream(keyed, value_type, rows)
 
 
-def _sources(settings: Settings) -> tuple[str, str]:
+def _sources(settings: Settings, events: Sequence[Topic]) -> tuple[str, str]:
     behind_s = (settings.watermark_bound_ms + 1) / 1000
     watermark = f"`time` - INTERVAL '{behind_s:.3f}' SECOND(3)"
     return (
         _source(
             settings,
             "events",
-            EVENT_TOPICS,
+            events,
             _EVENT_TIME,
             watermark,
             idle_ms=0,
@@ -152,7 +159,6 @@ def _source(
             `partition` INT NOT NULL METADATA VIRTUAL,
             `offset` BIGINT NOT NULL METADATA VIRTUAL,
             `appended` TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL,
-            `arrived` AS PROCTIME(),
             `time` AS {time},
             WATERMARK FOR `time` AS {watermark}
         ) WITH (
@@ -172,9 +178,19 @@ def _source(
         )"""
 
 
+_NUMBER = "(?:0|[1-9][0-9]{0,13})"
+_REPLAY = rf'\{{"until": ?+{_NUMBER}, ?+"compose": ?+(?:true|false)\}}'
+# Patterns are read by Java and, in tests, by Python: they use what is the same in both.
+MARK = rf'"replay": ?+{_REPLAY}'
+"""The replay's mark."""
+TICK = rf'^\{{"kind":"tick","ts":{_NUMBER},"replay":(?:null|{_REPLAY})\}}$'
+"""A tick as ours are written; it belongs to no user."""
+CLOCK = rf'^\{{[^{{}}]*?"ts": ?+({_NUMBER})[,}}]'
+"""The `ts` of an object's head, as group 1, whatever else is wrong with it."""
+
 # What moves event time: the `ts` of a tick, unless it is too far ahead of the broker's clock and no replay
 # says so. NULL moves nothing. (Events need not: without ticks the partitions that nobody writes to would hold
-# event time back anyway. To look for the time in each took a sixth of what this job takes for an event.)
+# event time back anyway. REGEXP_EXTRACT compiles its pattern for every row, REGEXP_EXTRACT_ALL keeps it.)
 _TEXT = "CAST(`value` AS STRING)"
 _TIME = f"TO_TIMESTAMP_LTZ(CAST(REGEXP_EXTRACT_ALL({_TEXT}, {_quoted(CLOCK)}, 1)[1] AS BIGINT), 3)"
 _AT_THE_END = f"TO_TIMESTAMP_LTZ({LAST_TS_MS}, 3)"
@@ -184,53 +200,18 @@ _EVENT_TIME = f"""CASE
                 WHEN {_TIME} <= `appended` + INTERVAL '{MAX_AHEAD_MS // 60_000}' MINUTE THEN {_TIME}
                 WHEN REGEXP({_TEXT}, {_quoted(MARK)}) THEN {_TIME}
             END"""
-_APPEND_MS = "EXTRACT(EPOCH FROM `appended`) * 1000 + EXTRACT(MILLISECOND FROM `appended`)"
-
-# (REGEXP_EXTRACT compiles its pattern for every row, REGEXP_EXTRACT_ALL keeps it. The join is there since
-# the planner copies an expression to each place that uses its result.)
-_RECORDS = f"""
-    SELECT `records`.*, `found`.*
-    FROM (
-        SELECT
-            COALESCE(CAST(`key` AS STRING), '') AS `user`,
-            `topic`, `partition`, `offset`, `arrived`, `key`, `value`, {_APPEND_MS} AS `append_ms`
-        FROM events WHERE `key` <> {_TICK_KEY} OR NOT COALESCE(REGEXP({_TEXT}, {_quoted(TICK)}), FALSE)
-    ) AS `records`
-    CROSS JOIN UNNEST(ARRAY[ROW(
-        CAST(REGEXP_EXTRACT_ALL(`user` || ' ' || {_TEXT}, {_quoted(PLAIN)}, {TS_GROUP})[1] AS BIGINT),
-        CASE WHEN {_TEXT} LIKE '%}}}}' THEN REGEXP_EXTRACT_ALL({_TEXT}, {_quoted(MARK)}, 1)[1] END,
-        SUBSTRING(MD5(`user`), 1, 3)
-    )]) AS `found` (`ts`, `mark`, `hash`)"""
 
 
-def _hex_digit(at: int) -> str:
-    return f"LOCATE(SUBSTRING(`hash`, {at}, 1), '123456789abcdef')"
-
-
-_PHASE = f"{PHASE_STEP_MS} * (256 * {_hex_digit(1)} + 16 * {_hex_digit(2)} + {_hex_digit(3)})"
-# A pane more, since SQL rounds towards 0. A replay's mark is remembered with the user, so the first plain
-# event that carries it must pass as well.
-FIRST = f"""
-    SELECT `user`, `topic`, `partition`, `offset`, `append_ms`, `key`, `value` FROM (
-        SELECT *, ROW_NUMBER() OVER (PARTITION BY `user`, `once` ORDER BY `arrived`) AS `turn` FROM (
-            SELECT *, CASE
-                WHEN `mark` IS NOT NULL AND `ts` IS NOT NULL
-                    OR `ts` BETWEEN `append_ms` - {MAX_BEHIND_MS} AND `append_ms` + {MAX_AHEAD_MS}
-                THEN CAST((`ts` + {PANE_MS} - {_PHASE}) / {PANE_MS} AS STRING) || COALESCE(`mark`, '')
-                ELSE `topic` || '-' || CAST(`partition` AS STRING) || '-' || CAST(`offset` AS STRING)
-            END AS `once`
-            FROM ({_RECORDS})
-        )
-    )
-    WHERE `turn` = 1"""
-
-
-def every(table: str) -> str:
-    """SQL for all records of a table, as the keyed operator takes them."""
+def _records(table: str) -> str:
+    """SQL for the records of a table, as the keyed operator takes them: all but ticks."""
     return f"""
-    SELECT COALESCE(CAST(`key` AS STRING), '') AS `user`, `topic`, `partition`, `offset`,
-        {_APPEND_MS} AS `append_ms`, `key`, `value`
-    FROM {table}"""
+    SELECT COALESCE(CAST(`key` AS STRING), '') AS `user`, ROW(
+        `topic`, `partition`, `offset`,
+        EXTRACT(EPOCH FROM `appended`) * 1000 + EXTRACT(MILLISECOND FROM `appended`),
+        `key`, `value`
+    )
+    FROM {table}
+    WHERE `key` IS NULL OR `key` <> {_TICK_KEY} OR NOT COALESCE(REGEXP({_TEXT}, {_quoted(TICK)}), FALSE)"""
 
 
 def _sink(settings: Settings, name: str) -> str:

@@ -1,5 +1,6 @@
 """The keyed operator: one user's life in Flink's state, woken by event-time timers."""
 
+import logging
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,7 @@ _BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 _STATE = Types.PICKLED_BYTE_ARRAY()
 _TURN_S = 0.0005
 _NO_RULES = RuleBook()
+RECORD = Types.ROW([Types.STRING(), Types.INT(), Types.LONG(), Types.LONG(), _BYTES, _BYTES])
 OUTPUT = Types.ROW_NAMED(["topic", "key", "value"], [Types.STRING(), _BYTES, _BYTES])
 OFFERS = OutputTag(
     "offers",
@@ -57,7 +59,7 @@ class _Told:
 
 
 class Lives(KeyedCoProcessFunction):  # type: ignore[misc]  # PyFlink has no types
-    """Takes records as rows (user, topic, partition, offset, append_ms, key, value), gives rows to publish.
+    """Takes records as rows (topic, partition, offset, append_ms, key, value), gives rows to publish.
 
     Those are (topic, key, value). A record that is accepted has its user's key.
 
@@ -86,6 +88,8 @@ class Lives(KeyedCoProcessFunction):  # type: ignore[misc]  # PyFlink has no typ
             )
         # Instances share the interpreter: 5 ms, the default, are a tenth of the budget to wait for a turn.
         sys.setswitchinterval(_TURN_S)
+        # Flink lets through what the client of the rules says to debuggers, line by line into Java's log.
+        logging.getLogger().setLevel(logging.WARNING)
         self._state = runtime_context.get_state(ValueStateDescriptor("user", _STATE))
         if self._in_thread:
             put_publishing_first()
@@ -105,7 +109,7 @@ class Lives(KeyedCoProcessFunction):  # type: ignore[misc]  # PyFlink has no typ
         yield from self._processed(row, ctx)
 
     def _processed(self, row: Row, ctx: KeyedCoProcessFunction.Context) -> Iterator[Row]:
-        user, topic, partition, offset, append_ms, key, value = row
+        topic, partition, offset, append_ms, key, value = row
         place = flow.Place(topic, partition, offset, append_ms)
         try:
             record = flow.admit(place, key, value)
@@ -115,7 +119,7 @@ class Lives(KeyedCoProcessFunction):  # type: ignore[misc]  # PyFlink has no typ
         if isinstance(record, Tick):
             return
         timers = ctx.timer_service()
-        life, state = self._life(user), self._load()
+        life, state = self._life(ctx.get_current_key()), self._load()
         after, found = life.step(state, record, timers.current_watermark())
         self._keep(life, state, after, timers)
         yield from self._published(found, time.time() * 1000)

@@ -122,15 +122,19 @@ class OnFlink:
         rest.wait_checkpoint_after(at, _WAIT_S)  # a checkpoint flushes what the producer still holds
 
     def fail(self) -> None:
+        self.kill("flink")
+        Rest(self.stack.settings.flink_port).wait_running(_WAIT_S)
+
+    def kill(self, component: str) -> None:
+        """SIGKILL, and up again."""
         self._producer.flush()
-        (pid,) = [status.pid for status in self.stack.status() if status.name == "flink"]
+        (pid,) = [status.pid for status in self.stack.status() if status.name == component]
         assert pid is not None
         family = psutil.Process(pid).children(recursive=True)
         psutil.Process(pid).send_signal(signal.SIGKILL)
         _, left = psutil.wait_procs(family, timeout=30)
         assert not left, "its JVM and Python workers end with it"
-        self.stack.up(only=("flink",))
-        Rest(self.stack.settings.flink_port).wait_running(_WAIT_S)
+        self.stack.up(only=(component,))
 
     def published(self, topic: str) -> list[Published]:
         consumer = KafkaConsumer(
@@ -170,7 +174,7 @@ def on_flink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnFlink]:
         **PORTS,  # type: ignore[arg-type]  # each is an int
     )
     stack = Stack(settings)
-    stack.up(only=("broker", "flink"))
+    stack.up(only=("broker", "sieve", "flink"))
     Rest(stack.settings.flink_port).wait_running(_WAIT_S)
     engine = OnFlink(stack)
     yield engine

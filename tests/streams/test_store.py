@@ -14,9 +14,11 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from schemas.codec import encode
 from schemas.errors import UnavailableError
 from schemas.events import Account, Event, Login, Replay, Support, Usage
 from streams import store
+from streams.sieve import Sieve
 from streams.store import DAY_MS, KEEP_MS, MAX_EVENTS, SequenceWriter, User, UserStore
 
 pytestmark = pytest.mark.real
@@ -86,7 +88,10 @@ def account(name: str, ts: int, plan: str) -> Account:
 
 
 def put(writer: SequenceWriter, *events: Event, partition: int = 0) -> None:
-    writer.write((partition, event) for event in events)
+    """Writes the events as they come out of the sieve."""
+    records = ((event.key.encode(), encode(event), partition, event.ts) for event in events)
+    for pack in Sieve().sift(records).packs:
+        writer.write(pack)
 
 
 def ids(raw: redis.Redis) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 import pytest
+import redis
 from kafka import KafkaProducer
 
 from schemas.codec import encode
@@ -27,10 +28,9 @@ PORTS = {
     "controller_port": 19393,
     "redis_port": 19379,
     "flink_port": 19381,
-    "sequences_port": 19382,
     "triton_grpc_port": 9,
 }
-PARTS = ("broker", "redis", "flink", "sequences", "assessor", "composer", "ticker")
+PARTS = ("broker", "redis", "sieve", "flink", "sequences", "assessor", "composer", "ticker")
 Kind = TypeVar("Kind")
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -90,14 +90,15 @@ def test_a_message_and_a_burst_of_errors_of_users_who_faded_are_decided_on(setti
             producer.send(TOPIC_OF_KIND[kind(event)].name, key=event.key.encode(), value=encode(event))
         producer.flush()
 
-    send(*habit("faded", now_ms, 12), *habit("failing", now_ms, 12), *habit("steady", now_ms, 0))
+    past = [habit("faded", now_ms, 12), habit("failing", now_ms, 12), habit("steady", now_ms, 0)]
+    send(*(event for habits in past for event in habits))
     tick = encode(Tick(ts=now_ms + settings.watermark_bound_ms + 1, replay=Replay(until=now_ms)))
     for topic in EVENT_TOPICS:
         for partition in range(PARTITIONS):
             producer.send(topic.name, key=TICK_KEY, value=tick, partition=partition)
     producer.flush()
     Rest(settings.flink_port).wait_watermark(now_ms, _WAIT_S)
-    Rest(settings.sequences_port).wait_checkpoint_after(now_ms, _WAIT_S)  # what it covers is in Redis
+    wait_for_redis(settings.redis_url, (habits[-1] for habits in past))
 
     now_ms = int(time.time() * 1000)
     with (
@@ -132,6 +133,16 @@ def test_a_message_and_a_burst_of_errors_of_users_who_faded_are_decided_on(setti
         assert list(decision.timing.steps)[:2] == ["assess", "queue"]
     sentiment = assessed["faded", "s-faded"].assessment.sentiment
     assert sentiment is not None and sentiment.negative > sentiment.positive
+
+
+def wait_for_redis(url: str, events: Iterable[Event]) -> None:
+    """Wait until each of the events is the last of its user in Redis."""
+    until_s = time.monotonic() + _WAIT_S
+    with redis.Redis.from_url(url) as client:
+        for event in events:
+            while event.event_id.encode() not in (client.lindex(f"events:{event.key}", -1) or b""):
+                assert time.monotonic() < until_s, f"{event} is not in Redis"
+                time.sleep(0.5)
 
 
 def decoded(reader: Reader, kind: type[Kind]) -> Iterator[Kind]:

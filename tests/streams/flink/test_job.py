@@ -197,3 +197,18 @@ def test_a_killed_job_goes_on_from_its_checkpoint_and_misses_nothing(
     send_all(on_flink, events[2 * third :])
     on_flink.carry_on(until_ms)
     check(on_flink, "killed", events, until_ms)
+
+
+@pytest.mark.real
+def test_a_killed_sieve_goes_on_from_what_it_had_committed_and_misses_nothing(
+    on_flink: OnFlink, history: History
+) -> None:
+    events, until_ms = history("sifted", 2)
+    third = len(events) // 3
+    for begin in (0, third):
+        send_all(on_flink, events[begin : begin + third])
+        on_flink.tick(events[begin + third].ts)
+        on_flink.kill("sieve")
+    send_all(on_flink, events[2 * third :])
+    on_flink.carry_on(until_ms)
+    check(on_flink, "sifted", events, until_ms)

@@ -12,7 +12,7 @@ import pytest
 
 from streams.commands.stack import stopped_with_savepoint
 from streams.embedded import Stack
-from streams.embedded.ours import OURS
+from streams.embedded.ours import FLINK
 from streams.flink.environment import newest_checkpoint
 from streams.flink.rest import Rest
 from streams.settings import StateBackend
@@ -84,7 +84,7 @@ def test_a_checkpoint_that_cannot_be_restored_is_one_line_and_exit_status_1(
         metadata = copy / "_metadata"
         metadata.write_bytes(metadata.read_bytes()[:100])
 
-    launch = OURS[0].launch(settings)
+    launch = FLINK.launch(settings)
     done = subprocess.run(
         launch.argv, env=launch.env, capture_output=True, text=True, timeout=120, check=False
     )

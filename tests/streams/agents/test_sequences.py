@@ -11,86 +11,69 @@ from kafka import KafkaProducer
 from schemas.codec import encode
 from schemas.errors import UnavailableError
 from schemas.events import Event, Login, Replay, Tick, Usage
+from schemas.pack import Pack
 from schemas.risk import Burst
-from schemas.topics import BURSTS, EVENT_TOPICS, LOGIN, PARTITIONS, TICK_KEY, USAGE
+from schemas.topics import BURSTS, EVENT_TOPICS, LOGIN, PARTITIONS, SEQUENCES, TICK_KEY, USAGE
+from streams.agents.agent import Received
+from streams.agents.sequences import FIRST_WAIT_S, LONGEST_WAIT_S, written
 from streams.consumer import Reader, Record, reading
 from streams.embedded import Stack
-from streams.flink.sequences import FIRST_WAIT_S, LONGEST_WAIT_S, persist, write_records
+from streams.flow import Out
 from streams.settings import Settings
 from streams.store import KEEP_MS, UserStore
 
 T = 1_700_000_000_000
-PORTS = {"broker_port": 19592, "controller_port": 19593, "redis_port": 19579, "sequences_port": 19582}
-
-
-class Writer:
-    """Notes what it is told, in order."""
-
-    def __init__(self) -> None:
-        self.told: list[object] = []
-
-    def write(self, events: Iterable[tuple[int, Event]]) -> None:
-        self.told.append(list(events))
-
-    def expire(self, partition: int, now_ms: int) -> int:
-        self.told.append((partition, now_ms))
-        return 0
+PORTS = {"broker_port": 19592, "controller_port": 19593, "redis_port": 19579}
 
 
 def login(name: str, ts: int, user: str = "u1", until: int = T) -> Login:
     return Login(event_id=name, tenant="acme", user_id=user, ts=ts, replay=Replay(until=until))
 
 
-def test_events_are_written_by_partition_before_the_newest_tick_drops_the_silent() -> None:
-    writer = Writer()
-    e1, e2 = login("e1", T), login("e2", T + 1)
-    tick, later = Tick(ts=T + 5), Tick(ts=T + 6)
-    write_records(
-        writer,
-        [
-            (None, encode(later), 3, T),
-            (b"acme/u1", encode(e1), 3, T),
-            (None, encode(tick), 3, T),
-            (b"acme/u1", encode(e2), 4, T),
-        ],
-    )
-    assert writer.told == [[(3, e1), (4, e2)], (3, T + 6)]
+class Away:
+    """A Redis that does not answer for a while."""
+
+    def __init__(self, failures: int) -> None:
+        self._failures = failures
+        self.written: list[Pack] = []
+
+    def write(self, pack: Pack) -> None:
+        if self._failures:
+            self._failures -= 1
+            raise UnavailableError("away")
+        self.written.append(pack)
 
 
-def test_rejected_records_are_left_out() -> None:
-    writer = Writer()
-    write_records(
-        writer,
-        [(b"acme/u1", b"\xff", 0, T), (None, None, 0, T), (b"acme/other", encode(login("e1", T)), 0, T)],
-    )
-    assert writer.told == [[]]
+def test_a_pack_is_tried_until_redis_takes_it_and_its_bursts_are_told_then() -> None:
+    burst = Burst(event_id="e1", tenant="acme", user_id="u1", ts=T)
+    pack = Pack(ticks={3: T}, bursts=[burst])
+    writer, waits = Away(9), list[float]()
 
+    async def wait(seconds: float) -> None:
+        assert writer.written == []
+        waits.append(seconds)
 
-def test_a_batch_is_tried_until_redis_takes_it() -> None:
-    failures = [UnavailableError("away")] * 9
-    waits: list[float] = []
+    received = Received(SEQUENCES.name, b"source", encode(pack), T)
 
-    def write() -> None:
-        if failures:
-            raise failures.pop()
+    async def told() -> list[Out]:
+        return [out async for outs in written(writer, received, wait) for out in outs]
 
-    persist(write, waits.append)
-    assert failures == []
+    assert asyncio.run(told()) == [Out(BURSTS.name, b"acme/u1", encode(burst))]
+    assert writer.written == [pack]
     assert waits[0] == FIRST_WAIT_S and waits[-1] == LONGEST_WAIT_S and waits == sorted(waits)
 
 
 @pytest.mark.real
-def test_the_job_keeps_30_days_and_tells_of_bursts_through_bad_records_and_an_outage_of_redis(
+def test_the_stream_keeps_30_days_and_tells_of_bursts_through_bad_records_and_an_outage_of_redis(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     settings = Settings(
         work_dir=tmp_path_factory.mktemp("sequences"),
-        checkpoint_interval_ms=1000,
         **PORTS,  # type: ignore[arg-type]  # each is an int
     )
     stack = Stack(settings)
     try:
-        settings = stack.up(only=("broker", "redis", "sequences"))
+        settings = stack.up(only=("broker", "redis", "sieve", "sequences"))
         producer = KafkaProducer(bootstrap_servers=settings.bootstrap_servers)
 
         def send(events: Iterable[Login]) -> None:

@@ -1,0 +1,20 @@
+"""Events on their way into the sequences: many of them in one record, by user, as Redis keeps them."""
+
+from msgspec import Raw, Struct
+
+from schemas.events import Account, EpochMs
+from schemas.risk import Burst
+
+
+class Pack(Struct, frozen=True, kw_only=True):
+    """Accepted events of a moment, and what else comes of them.
+
+    `users` holds by partition and `tenant/user_id` an array of the events, without what the key states
+    (`tenant` and `user_id`) and without `replay`. `accounts` are their users' newest account events,
+    `ticks` is the newest event time that a tick told of a partition, `bursts` are those that end here.
+    """
+
+    users: dict[int, dict[str, Raw]] = {}
+    accounts: list[Account] = []
+    ticks: dict[int, EpochMs] = {}
+    bursts: list[Burst] = []
