@@ -51,7 +51,7 @@ from streams.agents.prompter import Prompter
 from streams.agents.scorer import Models
 from streams.agents.segments import Segments
 from streams.agents.sequences import PACKS_AHEAD, written
-from streams.agents.sifter import Sifter
+from streams.agents.sifter import Sifter, clients
 from streams.examples import Shelf
 from streams.flow import Out, publish
 from streams.following import Followed
@@ -158,7 +158,7 @@ async def writing(settings: Settings, users: UserStore, opened: AsyncExitStack) 
 
 async def sifting(settings: Settings, users: UserStore, opened: AsyncExitStack) -> Parts:
     """The part of the process that sifts the events."""
-    return [Sifter(settings).run()]
+    return [Sifter(*clients(settings)).run()]
 
 
 ROLES: dict[str, Callable[[Settings, UserStore, AsyncExitStack], Coroutine[Any, Any, Parts]]] = {

@@ -35,26 +35,33 @@ logger = logging.getLogger(__name__)
 Batch = Mapping[TopicPartition, Sequence[Record]]
 
 
+def clients(settings: Settings) -> tuple[AIOKafkaConsumer, AIOKafkaProducer]:
+    """What a sifter reads and publishes with; for the event loop that runs."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap_servers,
+        group_id=SIEVE_GROUP,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        session_timeout_ms=SESSION_MS,
+        fetch_min_bytes=_FETCH_BYTES,
+        fetch_max_wait_ms=_FETCH_WAIT_MS,
+        max_partition_fetch_bytes=max(topic.max_bytes for topic in EVENT_TOPICS),
+    )
+    client = AIOKafkaProducer(
+        bootstrap_servers=settings.bootstrap_servers,
+        acks="all",
+        max_batch_size=BATCH_BYTES,
+        max_request_size=REJECTED.max_bytes,
+    )
+    return consumer, client
+
+
 class Sifter(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """Sifts all events that come, for as long as it runs."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=settings.bootstrap_servers,
-            group_id=SIEVE_GROUP,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            session_timeout_ms=SESSION_MS,
-            fetch_min_bytes=_FETCH_BYTES,
-            fetch_max_wait_ms=_FETCH_WAIT_MS,
-            max_partition_fetch_bytes=max(topic.max_bytes for topic in EVENT_TOPICS),
-        )
-        self._client = AIOKafkaProducer(
-            bootstrap_servers=settings.bootstrap_servers,
-            acks="all",
-            max_batch_size=BATCH_BYTES,
-            max_request_size=REJECTED.max_bytes,
-        )
+    def __init__(self, consumer: AIOKafkaConsumer, client: AIOKafkaProducer) -> None:
+        self._consumer = consumer
+        self._client = client
         self._producer = Producer(self._client)
         self._sieve = Sieve()
         self._source = uuid4().hex[:8].encode()
