@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import pytest
 import redis
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from schemas.codec import encode
 from schemas.errors import UnavailableError
 from schemas.events import Account, Event, Login, Replay, Support, Usage
+from schemas.topics import LOGIN
 from streams import store
 from streams.sieve import Sieve
 from streams.store import DAY_MS, KEEP_MS, MAX_EVENTS, SequenceWriter, User, UserStore
@@ -87,10 +88,19 @@ def account(name: str, ts: int, plan: str) -> Account:
     return Account(event_id=name, tenant="acme", user_id="u1", ts=ts, plan=plan)
 
 
+class Row(NamedTuple):
+    """A record as the client gives it."""
+
+    key: bytes | None
+    value: bytes | None
+    timestamp: int
+    offset: int = 0
+
+
 def put(writer: SequenceWriter, *events: Event, partition: int = 0) -> None:
     """Writes the events as they come out of the sieve."""
-    records = ((event.key.encode(), encode(event), partition, event.ts) for event in events)
-    for pack in Sieve().sift(records).packs:
+    rows = [Row(event.key.encode(), encode(event), event.ts) for event in events]
+    for pack in Sieve().sift([(LOGIN.name, partition, rows)]).packs:
         writer.write(pack)
 
 

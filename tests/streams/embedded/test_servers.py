@@ -66,7 +66,8 @@ def test_the_topics_are_there_with_the_settings_of_the_table(stack: Stack) -> No
 
     for topic in TOPICS:
         assert partitions[topic.name] == topic.partitions
-        assert configs[topic.name]["message.timestamp.type"]["value"] == "LogAppendTime"
+        stamp = {"broker": "LogAppendTime", "producer": "CreateTime"}[topic.stamp]
+        assert configs[topic.name]["message.timestamp.type"]["value"] == stamp
         assert configs[topic.name]["max.message.bytes"]["value"] == str(topic.max_bytes)
         assert configs[topic.name]["retention.ms"]["value"] == str(topic.retention_ms)
 
