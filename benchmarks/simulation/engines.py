@@ -173,7 +173,7 @@ class OnStack:
         ]
         asyncio.run(send(servers, records))
         held, crossings = self._expected.crossed(events, until_ms)
-        time.sleep(_SETTLE_S)  # the writer tells nobody how far it is, but with its next checkpoint
+        time.sleep(_SETTLE_S)  # the writer tells nobody how far it is, but with its next commit
         tick = Tick(ts=until_ms + self._settings.watermark_bound_ms + 1, replay=replay)
         asyncio.run(send(servers, [Outgoing(until_ms, None, None, encode(tick))]))
         rulings = {one.id: one.ruling for one in held} | {one.id: one.ruling for one in crossings}
