@@ -10,11 +10,14 @@ HoldfastError
     └── GuardFailed        … because the text states what it must not
 """
 
+from typing import final
+
 
 class HoldfastError(Exception):
     """Root of every error that holdfast raises on purpose."""
 
 
+@final
 class RejectedEvent(HoldfastError):
     """A record that does not fit its schema or its time bounds.
 

@@ -1,6 +1,6 @@
 """Events as producers publish them: one tagged union, told apart by `kind`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, final
 
 from msgspec import Meta, Struct
 
@@ -21,7 +21,7 @@ EpochMs = Annotated[int, Meta(ge=0, le=LAST_TS_MS, description="event time, epoc
 Word = Annotated[str, Meta(min_length=1, max_length=128)]
 
 
-class Replay(Struct, frozen=True, kw_only=True):
+class Replay(Struct, frozen=True, kw_only=True, gc=False):
     """Marks a record as history: crossings up to `until` are held, nobody is written to.
 
     `until` is where the replay ends (epoch ms); `compose` writes scripts all the same.
@@ -38,7 +38,7 @@ _Name = Annotated[
 _TenantId = Annotated[str, Meta(description="tenant", extra_json_schema={"pattern": TENANT_PATTERN})]
 
 
-class _Event(Struct, frozen=True, kw_only=True, tag_field="kind"):
+class _Event(Struct, frozen=True, kw_only=True, tag_field="kind", gc=False):
     event_id: _Name
     tenant: _TenantId
     user_id: _Name
@@ -51,14 +51,14 @@ class _Event(Struct, frozen=True, kw_only=True, tag_field="kind"):
         return f"{self.tenant}/{self.user_id}"
 
 
-class Login(_Event, frozen=True, kw_only=True, tag="login"):
+class Login(_Event, frozen=True, kw_only=True, tag="login", gc=False):
     """A session begins, or ends where `action` says so. Both mark the pane as active."""
 
     channel: Word = "web"
     action: Literal["login", "logout"] = "login"
 
 
-class Usage(_Event, frozen=True, kw_only=True, tag="usage"):
+class Usage(_Event, frozen=True, kw_only=True, tag="usage", gc=False):
     """A feature was used."""
 
     feature: Word
@@ -66,14 +66,14 @@ class Usage(_Event, frozen=True, kw_only=True, tag="usage"):
     outcome: Literal["ok", "error"] = "ok"
 
 
-class Support(_Event, frozen=True, kw_only=True, tag="support"):
+class Support(_Event, frozen=True, kw_only=True, tag="support", gc=False):
     """A message that the user wrote to customer service."""
 
     text: Annotated[str, Meta(min_length=1, max_length=20_000)]
     lang: Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$")] = "en"
 
 
-class Account(_Event, frozen=True, kw_only=True, tag="account"):
+class Account(_Event, frozen=True, kw_only=True, tag="account", gc=False):
     """The user's metadata, whole: a later account event replaces an earlier one.
 
     Consent that nobody stated counts as given: the tenant answers for whom it sends us. `time_zone` is a name
@@ -93,7 +93,8 @@ class Account(_Event, frozen=True, kw_only=True, tag="account"):
 Event = Login | Usage | Support | Account
 
 
-class Tick(Struct, frozen=True, kw_only=True, tag="tick", tag_field="kind"):
+@final
+class Tick(Struct, frozen=True, kw_only=True, tag="tick", tag_field="kind", gc=False):
     """Carries event time on where no event does. It belongs to no user; all ticks have the key `tick`.
 
     One goes to every partition, so that no idle partition holds the watermark back.

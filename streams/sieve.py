@@ -9,20 +9,20 @@ What is remembered is in memory alone: an event that passes a second time change
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from operators.window import PANE_MS, boundary_ms, pane_of, phase_ms
-from schemas.codec import accept
+from schemas.codec import Judged, Record, judge
 from schemas.errors import RejectedEvent
 from schemas.events import Account, Event, Login, Replay, Tick, Usage
 from schemas.pack import Pack
 from schemas.topics import SIFTED
 from streams import flow
 from streams.bursts import Bursts
-from streams.store import array
+from streams.store import arrays
 
 USERS = 500_000
 """Of twice as many users at the most it is remembered which pane they were last seen in."""
@@ -31,17 +31,7 @@ PACK_BYTES = 4_000_000
 
 _Seen = tuple[int, Replay | None]
 """Begin of the pane (epoch ms) in which a user was last seen, and of which replay."""
-_MARKING = (Login, Usage)
 _NEVER: _Seen = (-PANE_MS, None)
-
-
-class Record(Protocol):
-    """A record as the client gives it; `timestamp` is when the broker appended it (epoch ms)."""
-
-    key: bytes | None
-    value: bytes | None
-    timestamp: int
-    offset: int
 
 
 class Sifted(NamedTuple):
@@ -64,8 +54,8 @@ class Sieve:
     >>> sifted = Sieve().sift([("events.login", 3, rows)])
     >>> [(topic, partition, record.offset) for topic, partition, record in sifted.passed]
     [('sifted.login', 3, 0), ('sifted.login', 3, 1), ('sifted.login', 3, 3)]
-    >>> bytes(sifted.packs[0].users[3]["acme/u1"])[:50]
-    b'[{"kind":"login","event_id":"e0","ts":0,"channel":'
+    >>> bytes(sifted.packs[0].users[3])[:60]
+    b'{"acme/u1":[{"kind":"login","event_id":"e0","ts":0,"channel"'
     """
 
     def __init__(self, users: int = USERS) -> None:
@@ -74,82 +64,111 @@ class Sieve:
         self._before: dict[bytes, _Seen] = {}
         self._bursts = Bursts()
 
-    def sift(self, read: Iterable[tuple[str, int, Iterable[Record]]]) -> Sifted:
+    def sift(self, read: Iterable[tuple[str, int, Sequence[Record]]]) -> Sifted:
         """What becomes of records, given by topic and partition, those of each in their order."""
         sifted, packing = Sifted([], [], []), _Packing()
-        for topic, partition, records in read:
+        for topic, partition, records, size_bytes in _cut(read):
+            judged = judge(records)
+            if packing.size_bytes and packing.size_bytes + size_bytes > PACK_BYTES:
+                sifted.packs.append(packing.pack(self._bursts))
+                packing = _Packing()
+            packing.add(partition, records, judged, size_bytes)
             onward = SIFTED.get(topic)
-            for record in records:
-                key, value = record.key, record.value
-                try:
-                    event = accept(key, value, record.timestamp)
-                except RejectedEvent as error:
-                    if onward is not None:
-                        place = flow.Place(topic, partition, record.offset, record.timestamp)
-                        sifted.rejected.append(flow.reject(place, key, value, error))
-                    continue
-                if isinstance(event, Tick):
-                    packing.ticks[partition] = max(event.ts, packing.ticks.get(partition, 0))
-                    is_new = True
-                else:
-                    assert key is not None and value is not None  # else it was not accepted
-                    packing.add(partition, key, event, len(value))
-                    is_new = self._is_new(key, event)
-                if is_new and onward is not None:
-                    sifted.passed.append((onward.name, partition, record))
-                if packing.size_bytes > PACK_BYTES:
-                    sifted.packs.append(packing.pack(self._bursts))
-                    packing = _Packing()
-        if packing.size_bytes or packing.ticks:
+            if onward is not None:
+                news = self._news(records, judged)
+                sifted.passed.extend((onward.name, partition, record) for record in news)
+                sifted.rejected.extend(_dead_letters(topic, partition, records, judged))
+        if not packing.is_empty:
             sifted.packs.append(packing.pack(self._bursts))
         return sifted
 
-    def _is_new(self, key: bytes, event: Event) -> bool:
-        """Whether it may be the first login or use of its user's pane or replay, or is neither."""
-        if event.__class__ not in _MARKING:
-            return True
-        ts, mark = event.ts, event.replay
-        begin, known = self._seen.get(key) or self._before.get(key) or _NEVER
-        if begin <= ts < begin + PANE_MS and (mark is None or mark == known):
-            return False
-        phase = phase_ms(event.key)
-        self._seen[key] = boundary_ms(pane_of(ts, phase), phase) - PANE_MS, mark or known
-        if len(self._seen) > self._users:
-            self._seen, self._before = {}, self._seen
-        return True
+    def _news(self, records: Sequence[Record], judged: Sequence[Judged]) -> Iterator[Record]:
+        """Ticks, and what may be the first login or use of its user's pane or replay, or is neither."""
+        for record, event in zip(records, judged, strict=True):
+            if type(event) is Usage or type(event) is Login:
+                key, ts, mark = record.key, event.ts, event.replay
+                assert key is not None  # else it was not accepted
+                begin, known = self._seen.get(key) or self._before.get(key) or _NEVER
+                if begin <= ts < begin + PANE_MS and (mark is None or mark == known):
+                    continue
+                phase = phase_ms(event.key)
+                self._seen[key] = boundary_ms(pane_of(ts, phase), phase) - PANE_MS, mark or known
+                if len(self._seen) > self._users:
+                    self._seen, self._before = {}, self._seen
+            elif type(event) is RejectedEvent:
+                continue
+            yield record
 
 
 class _Packing:
     """What becomes a pack."""
 
     def __init__(self) -> None:
-        self.ticks: dict[int, int] = {}
         self.size_bytes = 0
-        self._users: defaultdict[int, defaultdict[bytes, list[Event]]] = defaultdict(
-            lambda: defaultdict(list)
-        )
+        self._ticks: dict[int, int] = {}
+        self._users: dict[int, defaultdict[bytes, list[Event]]] = {}
         self._failed: list[Event] = []
         self._accounts: dict[str, Account] = {}
 
-    def add(self, partition: int, key: bytes, event: Event, size_bytes: int) -> None:
-        """An accepted event goes into the pack, without its replay's mark."""
-        bare = event if event.replay is None else msgspec.structs.replace(event, replay=None)
-        self._users[partition][key].append(bare)
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to tell of."""
+        return not self._ticks and not any(self._users.values())
+
+    def add(
+        self, partition: int, records: Sequence[Record], judged: Sequence[Judged], size_bytes: int
+    ) -> None:
+        """The accepted events of some records go into the pack, without their replays' marks."""
         self.size_bytes += size_bytes
-        if isinstance(event, Usage) and event.outcome == "error":
-            self._failed.append(event)
-        elif isinstance(bare, Account) and bare.ts >= self._accounts.get(bare.key, bare).ts:
-            # The last of equals counts, as everywhere: a later account event replaces an earlier one.
-            self._accounts[bare.key] = bare
+        users = self._users.setdefault(partition, defaultdict(list))
+        for record, event in zip(records, judged, strict=True):
+            if type(event) is RejectedEvent:
+                continue
+            if type(event) is Tick:
+                self._ticks[partition] = max(event.ts, self._ticks.get(partition, 0))
+                continue
+            key = record.key
+            assert key is not None  # else it was not accepted
+            if type(event) is Usage and event.outcome == "error":
+                self._failed.append(event)
+            if event.replay is not None:
+                event = msgspec.structs.replace(event, replay=None)
+            if type(event) is Account and event.ts >= self._accounts.get(event.key, event).ts:
+                # The last of equals counts, as everywhere: a later account event replaces an earlier one.
+                self._accounts[event.key] = event
+            users[key].append(event)
 
     def pack(self, bursts: Bursts) -> Pack:
         """All of it, and the bursts that end in it."""
         return Pack(
             users={
-                partition: {key.decode(): array(events) for key, events in users.items()}
+                partition: arrays({key.decode(): events for key, events in users.items()})
                 for partition, users in self._users.items()
+                if users
             },
             accounts=list(self._accounts.values()),
-            ticks=self.ticks,
+            ticks=self._ticks,
             bursts=bursts.told(self._failed),
         )
+
+
+def _cut(
+    read: Iterable[tuple[str, int, Sequence[Record]]],
+) -> Iterator[tuple[str, int, Sequence[Record], int]]:
+    """The same records, of one topic and partition no more at once than go into a pack, and their bytes."""
+    for topic, partition, records in read:
+        size_bytes = sum([len(record.value or b"") for record in records])
+        if size_bytes <= PACK_BYTES or len(records) == 1:
+            yield topic, partition, records, size_bytes
+        else:
+            half = len(records) // 2
+            yield from _cut([(topic, partition, records[:half]), (topic, partition, records[half:])])
+
+
+def _dead_letters(
+    topic: str, partition: int, records: Sequence[Record], judged: Sequence[Judged]
+) -> Iterator[flow.Out]:
+    for record, error in zip(records, judged, strict=True):
+        if isinstance(error, RejectedEvent):
+            place = flow.Place(topic, partition, record.offset, record.timestamp)
+            yield flow.reject(place, record.key, record.value, error)

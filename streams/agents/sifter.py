@@ -15,16 +15,16 @@ from uuid import uuid4
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
-from schemas.codec import encode
+from schemas.codec import Record, encode
 from schemas.topics import EVENT_TOPICS, REJECTED, SEQUENCES
 from streams.agents import SIEVE_GROUP
 from streams.agents.agent import SESSION_MS
 from streams.flow import Out
 from streams.producer import BATCH_BYTES, Producer
 from streams.settings import Settings
-from streams.sieve import Record, Sieve
+from streams.sieve import Sieve
 
-_AT_ONCE = 10_000
+_AT_ONCE = 30_000
 _FETCH_BYTES, _FETCH_WAIT_MS = 100_000, 50
 """A batch is as large as this, or what came within so long."""
 _GARBAGE = 200_000, 50, 1000

@@ -1,11 +1,13 @@
 """What is accepted as an event, and what a rejection says to the one who sent it."""
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from schemas.codec import MAX_AHEAD_MS, MAX_BEHIND_MS, MAX_EVENT_BYTES, accept
+from schemas.codec import MAX_AHEAD_MS, MAX_BEHIND_MS, MAX_EVENT_BYTES, Judged, accept, judge
 from schemas.errors import RejectedEvent
 from schemas.events import Login, Support, Tick, Usage
 
@@ -119,3 +121,60 @@ def test_a_tick_belongs_to_nobody() -> None:
     assert accept(None, b'{"kind":"tick","ts":5,"replay":{"until":5}}', NOW_MS) == Tick(
         ts=5, replay=accepted(LOGIN | {"replay": {"until": 5}}).replay
     )
+
+
+class Row(NamedTuple):
+    """A record as the client gives it."""
+
+    value: bytes | None
+    key: bytes | None = b"acme/u1"
+    timestamp: int = NOW_MS
+    offset: int = 0
+
+
+def spelled(**change: Any) -> bytes:
+    return json.dumps(LOGIN | change).encode()
+
+
+PIECES = [b"{", b"}", b"[", b"]", b'"', b",", b"\n", b'"x":', b"{}", b"\xff", b" ", spelled(), spelled(ts=0)]
+ROWS = st.one_of(
+    st.just(Row(spelled())),
+    st.just(Row(b'{"kind":"tick","ts":5,"replay":{"until":5}}', b"tick")),
+    st.just(Row(spelled(replay={"until": NOW_MS}, ts=0))),
+    st.just(Row(json.dumps(LOGIN | {"kind": "account", "contact": ["a{b"], "name": "李雷"}).encode())),
+    st.builds(Row, st.just(spelled()), key=st.sampled_from([None, b"acme/u2", b"tick", b"acme/u1\nacme/u1"])),
+    st.builds(Row, st.just(spelled()), timestamp=st.sampled_from([0, NOW_MS + MAX_BEHIND_MS + 1])),
+    st.builds(lambda user: Row(spelled(user_id=user), f"acme/{user}".encode()), st.text(max_size=3)),
+    st.builds(lambda pieces: Row(b"".join(pieces)), st.lists(st.sampled_from(PIECES), max_size=5)),
+    st.just(Row(None)),
+)
+
+
+@given(st.lists(ROWS, max_size=6))
+@example([Row(b'{"x":"}'), Row(b'{":1},' + spelled() + b"," + spelled())])
+@example([Row(b'{"x":[{}'), Row(b"{}]}," + spelled())])
+@example([Row(spelled() + b"," + spelled()), Row(b"")])
+@example([Row(spelled()[:-1]), Row(b'"x":2},' + spelled())])
+@example([Row(spelled() + b",\n" + spelled())] * 2)
+def test_many_at_once_are_judged_as_each_alone(rows: list[Row]) -> None:
+    """Also where pieces of several records would make events together."""
+    assert [told(found) for found in judge(rows)] == [told(alone(row)) for row in rows]
+
+
+def alone(row: Row) -> Judged:
+    try:
+        return accept(row.key, row.value, row.timestamp)
+    except RejectedEvent as error:
+        return error
+
+
+def told(judged: Judged) -> Any:
+    return (judged.field, judged.reason) if isinstance(judged, RejectedEvent) else judged
+
+
+def test_events_that_are_all_fit_are_decoded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the time that it saves; so also among ticks, replays, and names of all scripts."""
+    monkeypatch.setattr("schemas.codec.accept", None)
+    marked = Row(spelled(replay={"until": NOW_MS}, ts=0, user_id="李雷"), "acme/李雷".encode())
+    rows = [Row(spelled()), Row(b'{"kind":"tick","ts":5,"replay":{"until":5}}', b"tick"), marked]
+    assert [type(event) for event in judge(rows)] == [Login, Tick, Login]

@@ -175,9 +175,9 @@ def login(ms: int, replay: Replay | None = None) -> Login:
 def unpacked(pack: Pack) -> Iterable[tuple[int, Event]]:
     """The events of a pack, each with its partition."""
     for partition, users in pack.users.items():
-        for key, elements in users.items():
+        for key, elements in msgspec.json.decode(users).items():
             tenant, _, user_id = key.partition("/")
-            for fields in msgspec.json.decode(elements):
+            for fields in elements:
                 assert not {"tenant", "user_id", "replay"} & set(fields)
                 owned = {**fields, "tenant": tenant, "user_id": user_id}
                 yield partition, msgspec.convert(owned, Login | Usage | Support | Account)
