@@ -39,6 +39,7 @@ class Component(StrEnum):
     TRITON = "triton"
     REDIS = "redis"
     DRAFTER = "drafter"
+    SIEVE = "sieve"
 
 
 class Outage(Struct, frozen=True, kw_only=True):

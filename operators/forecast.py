@@ -7,7 +7,7 @@ edge to edge, not from pane to pane.
 
 from bisect import bisect_left
 
-from operators.tier import ONBOARDING_PANES, activity, stays, usual_hours
+from operators.tier import ONBOARDING_PANES, activity, kept_within, usual_hours
 from operators.window import RECENT_PANES, WINDOW_PANES, Window, counts
 from schemas.vocabulary import Tier
 
@@ -32,14 +32,14 @@ def forecast(window: Window, first: int, tier: Tier | None) -> int:
     """
     mask = window.mask
     start = window.done + 1
-
-    def changes(ahead: int) -> bool:
-        assert tier is not None  # who has none is not asked about
-        return not stays(tier, percent_at(mask, ahead, start + ahead - first + 1))
-
     if tier is None:
         settled = max(start, first + ONBOARDING_PANES - 1)
         return min(settled, _forgotten(mask, start))
+    floor, ceiling = kept_within(tier)
+
+    def changes(ahead: int) -> bool:
+        return not floor <= percent_at(mask, ahead, start + ahead - first + 1) < ceiling
+
     ahead = 0
     while mask >> ahead & _SEEN:
         if changes(ahead):
@@ -69,12 +69,13 @@ def _forgotten(mask: int, start: int) -> int:
 def _next_edge(mask: int, ahead: int) -> int:
     """The smallest step beyond `ahead` at which `recent` or `prior` changes (`ahead` + 721 at most)."""
     seen = mask >> ahead
-    leaves = _lowest(seen) + 1
-    passes = _lowest(seen >> WINDOW_PANES - RECENT_PANES) + 1
-    enters = _lowest(seen >> WINDOW_PANES) + 1
-    return ahead + min(leaves, passes, enters)
+    return ahead + min(
+        _upto_lowest(seen),
+        _upto_lowest(seen >> WINDOW_PANES - RECENT_PANES),
+        _upto_lowest(seen >> WINDOW_PANES),
+    )
 
 
-def _lowest(mask: int) -> int:
-    """The index of the lowest bit set; one beyond the window where none is."""
-    return (mask & -mask).bit_length() - 1 if mask else WINDOW_PANES
+def _upto_lowest(mask: int) -> int:
+    """The number of bits up to the lowest one that is set; more than the window's where none is."""
+    return (mask & -mask).bit_length() or WINDOW_PANES + 1

@@ -1,5 +1,7 @@
 """Activity of a window, and the tier that follows from it and from the tier before."""
 
+from math import nextafter
+
 from operators.window import RECENT_PANES, WINDOW_PANES
 from schemas.vocabulary import TIERS, Tier
 
@@ -16,7 +18,9 @@ def usual_hours(prior: int, tenure: int) -> float:
     >>> usual_hours(69, 40 * 24)
     21.0
     """
-    return max(1.0, prior * RECENT_PANES / min(PRIOR_PANES, tenure - RECENT_PANES))
+    past = tenure - RECENT_PANES
+    hours = prior * RECENT_PANES / (past if past < PRIOR_PANES else PRIOR_PANES)
+    return hours if hours > 1.0 else 1.0
 
 
 def activity(recent: int, usual: float) -> float:
@@ -25,7 +29,8 @@ def activity(recent: int, usual: float) -> float:
     >>> [round(activity(recent, 21.0), 1) for recent in (21, 18, 12, 6, 2)]
     [100.0, 85.7, 57.1, 28.6, 9.5]
     """
-    return 100.0 * min(1.0, recent / usual)
+    share = recent / usual
+    return 100.0 * share if share < 1.0 else 100.0
 
 
 def tier_of(percent: float) -> Tier:
@@ -42,21 +47,22 @@ def tier_of(percent: float) -> Tier:
     return TIERS[-1]
 
 
-_STAYS = {
-    tier: (_FLOORS[rank] if rank < len(_FLOORS) else 0.0, _FLOORS[rank - 1] + RISE_MARGIN if rank else 101.0)
+_KEPT_WITHIN = {
+    tier: (
+        nextafter(_FLOORS[0], 100.0) if rank == 0 else _FLOORS[rank] if rank < len(_FLOORS) else 0.0,
+        _FLOORS[rank - 1] + RISE_MARGIN if rank else 101.0,
+    )
     for rank, tier in enumerate(TIERS)
 }
-"""What activity must reach, and stay below, for each tier to be kept; the first must be exceeded."""
 
 
-def stays(tier: Tier, percent: float) -> bool:
-    """Whether an evaluation leaves the tier as it is: `next_tier` is it, in a third of the time.
+def kept_within(tier: Tier) -> tuple[float, float]:
+    """What activity must reach, and what it must stay below, for an evaluation to leave the tier as it is.
 
-    >>> [stays(Tier.LOW, x) for x in (59.9, 60, 94.9, 95)], stays(Tier.VERY_LOW, 90)
-    ([False, True, True, False], False)
+    >>> kept_within(Tier.LOW), kept_within(Tier.VERY_LOW)[0] > 90
+    ((60.0, 95.0), True)
     """
-    floor, ceiling = _STAYS[tier]
-    return floor <= percent < ceiling and (percent > floor or tier is not TIERS[0])
+    return _KEPT_WITHIN[tier]
 
 
 def next_tier(tier: Tier, percent: float) -> Tier:

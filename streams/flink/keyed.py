@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 
 import msgspec
+from msgspec import Struct
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedCoProcessFunction, OutputTag, RuntimeContext, TimerService
 from pyflink.datastream.state import ValueStateDescriptor
@@ -38,7 +39,17 @@ OFFERS = OutputTag(
     ),
 )
 """Crossings that the tenant's budget of offers has a say in."""
-_decoder = msgspec.msgpack.Decoder(UserState)
+_Out = Row | tuple[OutputTag, Row]
+
+
+class _Kept(Struct, frozen=True, array_like=True):
+    """A user's state as Flink keeps it, and the time (ms) of the timer that stands for it."""
+
+    state: UserState
+    timer: int | None
+
+
+_decoder = msgspec.msgpack.Decoder(_Kept)
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -65,7 +76,8 @@ class Lives(KeyedCoProcessFunction):  # type: ignore[misc]  # PyFlink has no typ
 
     The rules are those of the topic on the broker `rules_from`; without one there are none. They are read at
     the first record: what was published before anything was sent is surely known then. A timer stands at the
-    user's next change and nowhere else.
+    user's next change, or before it: an active user puts that off with every hour, and a timer that is left
+    where it is costs less than to set it anew each time.
     """
 
     def __init__(
@@ -100,45 +112,43 @@ class Lives(KeyedCoProcessFunction):  # type: ignore[misc]  # PyFlink has no typ
         if self._rules is not None and self._told is not None:
             self._rules.unwatch(self._told)
 
-    def process_element1(self, row: Row, ctx: KeyedCoProcessFunction.Context) -> Iterator[Row]:
+    def process_element1(self, row: Row, ctx: KeyedCoProcessFunction.Context) -> Iterable[_Out]:
         """An event changes its user's state; what is rejected goes into the dead-letter topic."""
-        yield from self._processed(row, ctx)
+        return self._processed(row, ctx)
 
-    def process_element2(self, row: Row, ctx: KeyedCoProcessFunction.Context) -> Iterator[Row]:
+    def process_element2(self, row: Row, ctx: KeyedCoProcessFunction.Context) -> Iterable[_Out]:
         """An answer does so as well."""
-        yield from self._processed(row, ctx)
+        return self._processed(row, ctx)
 
-    def _processed(self, row: Row, ctx: KeyedCoProcessFunction.Context) -> Iterator[Row]:
+    def _processed(self, row: Row, ctx: KeyedCoProcessFunction.Context) -> Iterable[_Out]:
         topic, partition, offset, append_ms, key, value = row
         place = flow.Place(topic, partition, offset, append_ms)
         try:
             record = flow.admit(place, key, value)
         except RejectedEvent as error:
-            yield Row(*flow.reject(place, key, value, error))
-            return
+            return [Row(*flow.reject(place, key, value, error))]
         if isinstance(record, Tick):
-            return
+            return ()
         timers = ctx.timer_service()
-        life, state = self._life(ctx.get_current_key()), self._load()
-        after, found = life.step(state, record, timers.current_watermark())
-        self._keep(life, state, after, timers)
-        yield from self._published(found, time.time() * 1000)
+        life, kept = self._life(key.decode()), self._load()
+        after, found = life.step(kept.state, record, timers.current_watermark())
+        if after is not kept.state:
+            self._keep(life, kept, after, timers)
+        return self._published(found, time.time() * 1000) if found else ()
 
-    def on_timer(self, timestamp: int, ctx: KeyedCoProcessFunction.OnTimerContext) -> Iterator[Row]:
-        """The watermark has reached the last millisecond before a boundary at which something changes."""
+    def on_timer(self, timestamp: int, ctx: KeyedCoProcessFunction.OnTimerContext) -> Iterable[_Out]:
+        """The watermark has reached the last millisecond before a boundary at which something may change."""
         timers = ctx.timer_service()
         watermark_ms = timers.current_watermark()
         if watermark_ms != self._watermark_ms:
             # Every timer that one watermark lets fire was detected when the first of them fired.
             self._watermark_ms, self._detected_ms = watermark_ms, time.time() * 1000
-        life, state = self._life(ctx.get_current_key()), self._load()
-        after, found = life.wake(state, watermark_ms)
-        self._keep(life, state, after, timers)
-        yield from self._published(found, self._detected_ms)
+        life, kept = self._life(ctx.get_current_key()), self._load()
+        after, found = life.wake(kept.state, watermark_ms)
+        self._keep(life, _Kept(kept.state, None), after, timers)  # this was the timer that stood for it
+        return self._published(found, self._detected_ms)
 
-    def _published(
-        self, found: Iterable[Settled | DraftRequest], detected_ms: float
-    ) -> Iterator[Row | tuple[OutputTag, Row]]:
+    def _published(self, found: Iterable[Settled | DraftRequest], detected_ms: float) -> Iterator[_Out]:
         for one in found:
             if isinstance(one, Settled) and flow.may_offer(one, self._tenants, self._book):
                 crossing = one.crossing
@@ -161,18 +171,15 @@ class Lives(KeyedCoProcessFunction):  # type: ignore[misc]  # PyFlink has no typ
     def _life(self, user: str) -> Lifecycle:
         return flow.lifecycle(user, self._tenants, self._book, self._lead_ms)
 
-    def _load(self) -> UserState:
+    def _load(self) -> _Kept:
         kept = self._state.value()
-        return Lifecycle.start() if kept is None else _decoder.decode(kept)
+        return _Kept(Lifecycle.start(), None) if kept is None else _decoder.decode(kept)
 
-    def _keep(self, life: Lifecycle, before: UserState, after: UserState, timers: TimerService) -> None:
-        if after is before:
-            return
-        self._state.update(_encoder.encode(after))
-        old, new = life.due(before), life.due(after)
-        if old == new:
-            return
-        if old is not None:
-            timers.delete_event_time_timer(old)
-        if new is not None:
-            timers.register_event_time_timer(new)
+    def _keep(self, life: Lifecycle, kept: _Kept, after: UserState, timers: TimerService) -> None:
+        due, timer = life.due(after), kept.timer
+        if due is not None and (timer is None or due < timer):
+            if timer is not None:
+                timers.delete_event_time_timer(timer)
+            timers.register_event_time_timer(due)
+            timer = due
+        self._state.update(_encoder.encode(_Kept(after, timer)))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.tier import activity, next_tier, stays, tier_of, usual_hours
+from operators.tier import activity, kept_within, next_tier, tier_of, usual_hours
 from schemas.vocabulary import Tier
 
 percents = st.floats(0, 100)
@@ -23,8 +23,9 @@ def test_a_tier_once_taken_holds_while_activity_does(tier: Tier, percent: float)
 
 
 @given(st.sampled_from(Tier), percents | st.sampled_from([0, 10, 15, 30, 35, 60, 65, 90, 95, 100]))
-def test_a_tier_stays_just_where_the_next_one_is_the_same(tier: Tier, percent: float) -> None:
-    assert stays(tier, percent) == (next_tier(tier, percent) is tier)
+def test_a_tier_is_kept_just_where_the_next_one_is_the_same(tier: Tier, percent: float) -> None:
+    floor, ceiling = kept_within(tier)
+    assert (floor <= percent < ceiling) == (next_tier(tier, percent) is tier)
 
 
 @pytest.mark.parametrize(
