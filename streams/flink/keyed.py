@@ -4,6 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -39,7 +40,7 @@ OFFERS = OutputTag(
     ),
 )
 """Crossings that the tenant's budget of offers has a say in."""
-_Out = Row | tuple[OutputTag, Row]
+_Out: TypeAlias = Row | tuple[OutputTag, Row]
 
 
 class _Kept(Struct, frozen=True, array_like=True):
