@@ -94,7 +94,7 @@ def _all_fit(records: Sequence[Record]) -> list[Event | Tick] | None:
             for record, event in zip(records, events, strict=True)
             if type(event) is not Tick
         ]
-        _check_all_names([event for _, event in owned])
+        _check_names([event for _, event in owned])
     except (msgspec.DecodeError, UnicodeDecodeError, RejectedEvent):
         return None
     ahead_ms = [
@@ -123,21 +123,6 @@ def _is_one_object_a_line(lines: bytes, count: int) -> bool:
     )
 
 
-def _check_all_names(events: Sequence[Event]) -> None:
-    names = [event.event_id for event in events] + [event.user_id for event in events]
-    text = "".join(names)
-    lengths = [len(name) for name in names]
-    if (
-        not text.isascii()
-        or not text.isprintable()
-        or " " in text
-        or not all(0 < length <= _MAX_NAME for length in {*lengths})
-        or not all(map(_is_tenant, {event.tenant for event in events}))
-    ):
-        for event in events:
-            _check_names(event)
-
-
 def parse(value: bytes | None) -> Event | Tick:
     """The event that `value` spells, whatever its key and time.
 
@@ -146,21 +131,27 @@ def parse(value: bytes | None) -> Event | Tick:
     """
     event = _decoded(_events, value)
     if not isinstance(event, Tick):
-        _check_names(event)
+        _check_names([event])
     return event
 
 
-def _check_names(event: Event) -> None:
-    event_id, user_id = event.event_id, event.user_id
-    if not _is_tenant(event.tenant):
-        raise RejectedEvent("tenant", _IN_WORDS[TENANT_PATTERN])
-    if 0 < len(event_id) <= _MAX_NAME and 0 < len(user_id) <= _MAX_NAME:
-        both = event_id + user_id
-        if both.isascii() and both.isprintable() and " " not in both:
-            return  # nearly all
-    for field, name in (("event_id", event_id), ("user_id", user_id)):
-        if _NAME.search(name) is None:
-            raise RejectedEvent(field, _IN_WORDS[NAME_PATTERN])
+def _check_names(events: Sequence[Event]) -> None:
+    names = [event.event_id for event in events] + [event.user_id for event in events]
+    text = "".join(names)
+    if (
+        text.isascii()
+        and text.isprintable()
+        and " " not in text
+        and all(0 < length <= _MAX_NAME for length in {len(name) for name in names})
+        and all(map(_is_tenant, {event.tenant for event in events}))
+    ):
+        return  # nearly all
+    for event in events:
+        if not _is_tenant(event.tenant):
+            raise RejectedEvent("tenant", _IN_WORDS[TENANT_PATTERN])
+        for field, name in (("event_id", event.event_id), ("user_id", event.user_id)):
+            if _NAME.search(name) is None:
+                raise RejectedEvent(field, _IN_WORDS[NAME_PATTERN])
 
 
 @lru_cache(maxsize=1024)
