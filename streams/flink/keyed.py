@@ -81,13 +81,10 @@ class Lives(KeyedCoProcessFunction):  # type: ignore[misc]  # PyFlink has no typ
     where it is costs less than to set it anew each time.
     """
 
-    def __init__(
-        self, tenants: Tenants, lead_ms: int = 0, rules_from: str | None = None, in_thread: bool = True
-    ) -> None:
+    def __init__(self, tenants: Tenants, lead_ms: int = 0, rules_from: str | None = None) -> None:
         self._tenants = tenants
         self.rules_from = rules_from
         self._lead_ms = lead_ms
-        self._in_thread = in_thread
         self._rules: Following | None = None
         self._told: _Told | None = None
         self._watermark_ms: int | None = None
@@ -95,7 +92,7 @@ class Lives(KeyedCoProcessFunction):  # type: ignore[misc]  # PyFlink has no typ
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Called by Flink before the first record."""
-        if self._in_thread and "embedded" not in type(runtime_context).__module__:
+        if "embedded" not in type(runtime_context).__module__:
             raise UnavailableError(
                 "Flink does not run the keyed operator in thread mode, and would be too slow"
             )
@@ -104,9 +101,8 @@ class Lives(KeyedCoProcessFunction):  # type: ignore[misc]  # PyFlink has no typ
         # Flink lets through what the client of the rules says to debuggers, line by line into Java's log.
         logging.getLogger().setLevel(logging.WARNING)
         self._state = runtime_context.get_state(ValueStateDescriptor("user", _STATE))
-        if self._in_thread:
-            put_publishing_first()
-            self._told = _Told(runtime_context.get_metrics_group())
+        put_publishing_first()
+        self._told = _Told(runtime_context.get_metrics_group())
 
     def close(self) -> None:
         """Called by Flink after the last record, or before it begins again after a failure."""
