@@ -56,6 +56,7 @@ from streams.examples import Shelf
 from streams.flow import Out, publish
 from streams.following import Followed
 from streams.joined import RedisJoins
+from streams.realtime import keep_what_is_loaded
 from streams.settings import Settings, load_settings
 from streams.store import SequenceWriter, UserStore
 from streams.tenants import load_tenants
@@ -205,7 +206,9 @@ async def _run(role: str, settings: Settings) -> None:
     async with AsyncExitStack() as opened:
         users = UserStore(settings.redis_url, REDIS_WITHIN_S.get(role, LATER_S))
         opened.push_async_callback(users.close)
-        await serve(settings.bootstrap_servers, await ROLES[role](settings, users, opened))
+        parts = await ROLES[role](settings, users, opened)
+        keep_what_is_loaded()
+        await serve(settings.bootstrap_servers, parts)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from schemas.events import Tick
 from schemas.policy import RuleBook
 from streams import flow
 from streams.flink.rest import RULES_HEARD_METRIC, RULES_VERSIONS_METRIC
-from streams.realtime import put_publishing_first
+from streams.realtime import keep_what_is_loaded, put_publishing_first
 from streams.rules import Following, following
 from streams.tenants import Tenants
 
@@ -102,6 +102,7 @@ class Lives(KeyedCoProcessFunction):  # type: ignore[misc]  # PyFlink has no typ
         logging.getLogger().setLevel(logging.WARNING)
         self._state = runtime_context.get_state(ValueStateDescriptor("user", _STATE))
         put_publishing_first()
+        keep_what_is_loaded()
         self._told = _Told(runtime_context.get_metrics_group())
 
     def close(self) -> None:

@@ -1,9 +1,11 @@
 """What a decision waits for goes first where that is allowed, and where not all goes on."""
 
+import gc
 import logging
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,3 +88,19 @@ def test_where_it_is_not_allowed_all_goes_on_and_the_log_says_so(
     with caplog.at_level(logging.WARNING):
         realtime.put_publishing_first()
     assert "CAP_SYS_NICE" in caplog.text
+
+
+def test_what_is_loaded_is_not_looked_through_again_and_what_comes_later_is() -> None:
+    class Cycle:
+        def __init__(self) -> None:
+            self.itself = self
+
+    loaded = len(gc.get_objects())
+    realtime.keep_what_is_loaded()
+    try:
+        assert len(gc.get_objects()) < loaded / 10
+        later = weakref.ref(Cycle())
+        gc.collect()
+        assert later() is None
+    finally:
+        gc.unfreeze()
