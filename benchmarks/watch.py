@@ -73,6 +73,7 @@ class Watch:
 
     def _look(self) -> None:
         try:
+            self._rest.refresh()
             watermark_ms, behind = self._rest.watermark_ms(), self._rest.behind()
             checkpoint = self._rest.checkpoint()
         except UnavailableError:

@@ -81,10 +81,14 @@ class Rest:
         least = self._of_all("min", operator, "currentOutputWatermark").get("currentOutputWatermark")
         return least if least is not None and least > -(1 << 62) else None
 
+    def refresh(self) -> None:
+        """Have Flink fetch its metrics: what it hands out next is of now, and not of the last time."""
+        self.watermark_ms()
+        time.sleep(_FETCH_S)
+
     def rules(self) -> KnownRules | None:
         """The rules that the main job follows; None until it has read them, at its first record."""
-        self._of_all("min", KEYED_OPERATOR, RULES_HEARD_METRIC)
-        time.sleep(_FETCH_S)
+        self.refresh()
         aggregates: tuple[Literal["min", "max"], ...] = ("min", "max")
         for aggregate in aggregates:  # an instance says 0 until it has had a record of its own
             found = self._of_all(aggregate, KEYED_OPERATOR, RULES_HEARD_METRIC, RULES_VERSIONS_METRIC)
