@@ -74,6 +74,11 @@ def test_a_container_is_bounded(name: str) -> None:
     assert SERVICES[name]["deploy"]["resources"]["limits"].keys() >= {"cpus", "memory", "pids"}
 
 
+def test_the_operator_alone_may_go_first() -> None:
+    limits = {name: service["ulimits"] for name, service in SERVICES.items() if "ulimits" in service}
+    assert limits == {"taskmanager": {"rtprio": 1}}
+
+
 @BY_NAME
 def test_no_container_runs_as_root(name: str) -> None:
     service = SERVICES[name]
