@@ -4,19 +4,23 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from schemas.events import EpochMs, Name, TenantId
+from schemas.events import EpochMs, Name, TenantId, Usage
 from schemas.vocabulary import Locale, Trigger
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Burst(Struct, frozen=True, kw_only=True, tag="burst", tag_field="kind"):
-    """Three uses of one user failed within ten minutes; `event_id` and `ts` are those of the last of them."""
+    """Three uses of one user failed within ten minutes; `event_id` and `ts` are those of the last of them.
+
+    `failures` are the uses, oldest first: the sequence in Redis may not have them yet.
+    """
 
     event_id: Name
     tenant: TenantId
     user_id: Name
     ts: EpochMs
+    failures: tuple[Usage, ...] = ()
 
     @property
     def key(self) -> str:

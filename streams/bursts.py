@@ -6,7 +6,7 @@ one be told within the hour. All times are event times, so it does not matter ho
 
 from collections.abc import Iterable
 
-from schemas.events import Event, Usage
+from schemas.events import Usage
 from schemas.risk import Burst
 
 FAILURES = 3
@@ -16,8 +16,8 @@ QUIET_MS = 3_600_000
 USERS = 100_000
 """Of how many users failures are remembered, those who failed last."""
 
-_Seen = tuple[list[tuple[int, str]], int]
-"""A user's last failures (ts and event id), and the time of the last burst."""
+_Seen = tuple[list[Usage], int]
+"""A user's last failures, and the time of the last burst."""
 _NOTHING: _Seen = ([], -QUIET_MS)
 
 
@@ -35,12 +35,14 @@ class Bursts:
         self._users = users
         self._seen: dict[str, _Seen] = {}  # who failed last is at the end
 
-    def told(self, events: Iterable[Event]) -> list[Burst]:
-        """The bursts that end among `events`. A replay of history has none, unless it composes."""
+    def told(self, events: Iterable[object]) -> list[Burst]:
+        """The bursts that end among `events` and whatever else. A replay of history has none, unless it
+        composes.
+        """
         failed = [
             event
             for event in events
-            if event.__class__ is Usage
+            if type(event) is Usage
             and event.outcome == "error"
             and (event.replay is None or event.replay.compose)
         ]
@@ -51,13 +53,20 @@ class Bursts:
         failures, told_ms = self._seen.get(key, _NOTHING)
         if use.ts < told_ms + QUIET_MS:
             return None
-        failures = sorted({*failures, (use.ts, use.event_id)})[-FAILURES:]
-        last_ms, last_id = failures[-1]
-        is_burst = len(failures) == FAILURES and last_ms - failures[0][0] <= WITHIN_MS
+        by_time = {(one.ts, one.event_id): one for one in (*failures, use)}
+        failures = [by_time[place] for place in sorted(by_time)][-FAILURES:]
+        last = failures[-1]
+        is_burst = len(failures) == FAILURES and last.ts - failures[0].ts <= WITHIN_MS
         self._seen.pop(key, None)
-        self._seen[key] = ([], last_ms) if is_burst else (failures, told_ms)
+        self._seen[key] = ([], last.ts) if is_burst else (failures, told_ms)
         if len(self._seen) > self._users:
             del self._seen[next(iter(self._seen))]
         if not is_burst:
             return None
-        return Burst(event_id=last_id, tenant=use.tenant, user_id=use.user_id, ts=last_ms)
+        return Burst(
+            event_id=last.event_id,
+            tenant=last.tenant,
+            user_id=last.user_id,
+            ts=last.ts,
+            failures=tuple(failures),
+        )

@@ -19,6 +19,7 @@ from schemas.codec import Judged, Record, judge
 from schemas.errors import RejectedEvent
 from schemas.events import Account, Event, Login, Replay, Tick, Usage
 from schemas.pack import Pack
+from schemas.risk import Burst
 from schemas.topics import SIFTED
 from streams import flow
 from streams.bursts import Bursts
@@ -41,6 +42,7 @@ class Sifted(NamedTuple):
     """Each with the topic and the partition that it goes on to; those of a partition in their order."""
     rejected: list[flow.Out]
     packs: list[Pack]
+    bursts: list[Burst]
 
 
 class Sieve:
@@ -66,11 +68,11 @@ class Sieve:
 
     def sift(self, read: Iterable[tuple[str, int, Sequence[Record]]]) -> Sifted:
         """What becomes of records, given by topic and partition, those of each in their order."""
-        sifted, packing = Sifted([], [], []), _Packing()
+        sifted, packing = Sifted([], [], [], []), _Packing()
         for topic, partition, records, size_bytes in _cut(read):
             judged = judge(records)
             if packing.size_bytes and packing.size_bytes + size_bytes > PACK_BYTES:
-                sifted.packs.append(packing.pack(self._bursts))
+                sifted.packs.append(packing.pack())
                 packing = _Packing()
             packing.add(partition, records, judged, size_bytes)
             onward = SIFTED.get(topic)
@@ -78,8 +80,9 @@ class Sieve:
                 news = self._news(records, judged)
                 sifted.passed.extend((onward.name, partition, record) for record in news)
                 sifted.rejected.extend(_dead_letters(topic, partition, records, judged))
+                sifted.bursts.extend(self._bursts.told(judged))
         if not packing.is_empty:
-            sifted.packs.append(packing.pack(self._bursts))
+            sifted.packs.append(packing.pack())
         return sifted
 
     def _news(self, records: Sequence[Record], judged: Sequence[Judged]) -> Iterator[Record]:
@@ -107,7 +110,6 @@ class _Packing:
         self.size_bytes = 0
         self._ticks: dict[int, int] = {}
         self._users: dict[int, defaultdict[bytes, list[Event]]] = {}
-        self._failed: list[Event] = []
         self._accounts: dict[str, Account] = {}
 
     @property
@@ -129,8 +131,6 @@ class _Packing:
                 continue
             key = record.key
             assert key is not None  # else it was not accepted
-            if type(event) is Usage and event.outcome == "error":
-                self._failed.append(event)
             if event.replay is not None:
                 event = msgspec.structs.replace(event, replay=None)
             if type(event) is Account and event.ts >= self._accounts.get(event.key, event).ts:
@@ -138,8 +138,8 @@ class _Packing:
                 self._accounts[event.key] = event
             users[key].append(event)
 
-    def pack(self, bursts: Bursts) -> Pack:
-        """All of it, and the bursts that end in it."""
+    def pack(self) -> Pack:
+        """All of it."""
         return Pack(
             users={
                 partition: arrays({key.decode(): events for key, events in users.items()})
@@ -148,7 +148,6 @@ class _Packing:
             },
             accounts=list(self._accounts.values()),
             ticks=self._ticks,
-            bursts=bursts.told(self._failed),
         )
 
 

@@ -1,10 +1,10 @@
 """Assesses users where something happens: a message to support, a burst of errors, an account change.
 
 Each assessment is published, high or low: whether it is a crossing is for the user's state to say. The
-sequence comes from Redis, and the event itself is added, since Redis is written a moment later. Where Redis
-does not answer several times in turn nobody is assessed: the event alone is no life to judge by. An event
-that waited longer than `STALE_MS` is passed over: its occasion is gone, and a first start does not judge last
-month's.
+sequence comes from Redis, and the events themselves are added, since Redis is written a moment later. Where
+Redis does not answer several times in turn nobody is assessed: the event alone is no life to judge by. An
+event that waited longer than `STALE_MS` is passed over: its occasion is gone, and a first start does not
+judge last month's.
 """
 
 import asyncio
@@ -88,7 +88,7 @@ class Assessor:
         if isinstance(occasion, Account) and not _is_change(occasion, user):
             return None
         events = _with(user.events, occasion)
-        hours = _active_hours(occasion.key, events, occasion.ts)
+        hours = _active_hours(occasion.key, events, occasion.ts) if user.events else 0
         if not hours:
             return None  # nothing is known of the user
         account = user.account
@@ -147,9 +147,10 @@ class Assessor:
 
 
 def _with(events: Sequence[Event], occasion: Support | Account | Burst) -> tuple[Event, ...]:
-    if isinstance(occasion, Burst) or any(event.event_id == occasion.event_id for event in events):
-        return tuple(events)
-    return (*events, msgspec.structs.replace(occasion, replay=None))
+    known = {event.event_id for event in events}
+    news = occasion.failures if isinstance(occasion, Burst) else (occasion,)
+    more = [msgspec.structs.replace(one, replay=None) for one in news if one.event_id not in known]
+    return tuple(sorted((*events, *more), key=lambda event: event.ts))
 
 
 def _is_change(account: Account, user: User) -> bool:

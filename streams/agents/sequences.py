@@ -1,4 +1,4 @@
-"""The writer of the sequences: packs of events into Redis, then notice of the bursts of errors in them.
+"""The writer of the sequences: packs of events into Redis.
 
 It is a process of its own, so that a Redis that is away delays readers and no decision: a pack waits and is
 tried again for ever, and what comes after it waits on its topic. What a restart writes again changes nothing.
@@ -11,10 +11,8 @@ from typing import Protocol
 
 import msgspec
 
-from schemas.codec import encode
 from schemas.errors import UnavailableError
 from schemas.pack import Pack
-from schemas.topics import BURSTS
 from streams.agents.agent import Received
 from streams.flow import Out
 
@@ -36,7 +34,7 @@ class Writer(Protocol):
 async def written(
     writer: Writer, received: Received, wait: Callable[[float], Awaitable[None]] = asyncio.sleep
 ) -> AsyncIterator[list[Out]]:
-    """The notices of a pack's bursts, once Redis has the pack, however long that is; `wait` gets seconds."""
+    """Writes a pack, however long Redis is away, and gives nothing to publish; `wait` gets seconds."""
     pack = _packs.decode(received.value or b"")
     wait_s = FIRST_WAIT_S
     while True:
@@ -47,4 +45,4 @@ async def written(
             logger.warning("%s; trying again in %.1f s", error, wait_s)
             await wait(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
-    yield [Out(BURSTS.name, burst.key.encode(), encode(burst)) for burst in pack.bursts]
+    yield []

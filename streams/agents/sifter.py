@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from aiokafka.errors import KafkaError
 
 from schemas.codec import Record, encode
-from schemas.topics import EVENT_TOPICS, REJECTED, SEQUENCES
+from schemas.topics import BURSTS, EVENT_TOPICS, REJECTED, SEQUENCES
 from streams.agents import SIEVE_GROUP
 from streams.agents.agent import SESSION_MS
 from streams.flow import Out
@@ -102,8 +102,10 @@ class Sifter(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         for topic, partition, record in sifted.passed:
             await self._producer.add(topic, partition, record.key, record.value, record.timestamp)
         packs = [Out(SEQUENCES.name, self._source, encode(pack)) for pack in sifted.packs]
+        bursts = [Out(BURSTS.name, burst.key.encode(), encode(burst)) for burst in sifted.bursts]
         sent = [
-            await self._client.send(topic, value, key=key) for topic, key, value in (*packs, *sifted.rejected)
+            await self._client.send(topic, value, key=key)
+            for topic, key, value in (*bursts, *packs, *sifted.rejected)
         ]
         await self._producer.flush(wait=True)
         await asyncio.gather(*sent)

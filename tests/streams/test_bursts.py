@@ -29,6 +29,12 @@ def test_the_third_failure_within_ten_minutes_is_told_with_its_identity() -> Non
     uses = [failed(0), failed(MINUTE_MS), failed(WITHIN_MS, event_id="third")]
     (burst,) = Bursts().told(uses)
     assert (burst.event_id, burst.key, burst.ts) == ("third", "acme/u1", T + WITHIN_MS)
+    assert burst.failures == tuple(uses)
+
+
+def test_it_has_the_failures_oldest_first_however_they_came() -> None:
+    (burst,) = Bursts().told([failed(2), failed(0), failed(1)])
+    assert [use.ts - T for use in burst.failures] == [0, 1, 2]
 
 
 def test_it_does_not_matter_how_batches_part_them() -> None:

@@ -149,14 +149,14 @@ def test_of_a_users_accounts_the_newest_is_told_and_of_equals_the_last() -> None
     assert pack.accounts == [msgspec.structs.replace(accounts[2], replay=None)]
 
 
-def test_a_burst_is_told_in_the_pack_of_its_last_failure() -> None:
+def test_a_burst_is_told_with_its_last_failure() -> None:
     one = Sieve()
     fail = [
         row(Usage(event_id=f"f{n}", tenant="acme", user_id="u1", ts=T + n, feature="export", outcome="error"))
         for n in range(4)
     ]
-    assert sift(one, *fail[:2]).packs[0].bursts == []
-    assert [burst.event_id for burst in sift(one, *fail[2:]).packs[0].bursts] == ["f2"]
+    assert sift(one, *fail[:2], topic=USAGE).bursts == []
+    assert [burst.event_id for burst in sift(one, *fail[2:], topic=USAGE).bursts] == ["f2"]
 
 
 def test_a_pack_is_closed_once_it_is_large(monkeypatch: pytest.MonkeyPatch) -> None:

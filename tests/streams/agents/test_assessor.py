@@ -22,9 +22,13 @@ AT = int(NOW) - 40
 WHO = {"tenant": "acme", "user_id": "u/1"}
 COMPLAINT = Support(event_id="s1", ts=AT, text="The export fails again!", **WHO)
 CHANGE = Account(event_id="a2", ts=AT, plan="free", **WHO)
-BURST = Burst(event_id="e9", ts=AT, **WHO)
+FAILURES = tuple(
+    Usage(event_id=f"f{n}", ts=AT + n * 1000 - 2000, feature="export", outcome="error", **WHO)
+    for n in range(3)
+)
+BURST = Burst(event_id="f2", ts=AT, failures=FAILURES, **WHO)
 TOPICS = {Support: "events.support", Account: "events.account", Burst: "bursts"}
-LOGINS = tuple(Login(event_id=f"e{n}", ts=AT - n * PANE_MS, **WHO) for n in range(1, 6))
+LOGINS = tuple(Login(event_id=f"e{n}", ts=AT - n * PANE_MS, **WHO) for n in range(5, 0, -1))
 EFFECTS = {"quiet": 0.1, "errors": 1.5, "logins": -2.0, "usage": 0.3, "tenure": 0.2, "age": 0.01}
 SAD = Sentiment(negative=0.9, neutral=0.1, positive=0.0, model_version="4")
 
@@ -99,10 +103,18 @@ def test_the_event_itself_counts_before_redis_has_it_and_once_when_it_has() -> N
         assert bench.store.asked == [("acme/u/1", AT)]
 
 
-def test_a_burst_s_uses_are_in_the_sequence() -> None:
+def test_a_burst_s_uses_count_in_their_order_whether_redis_has_them_or_not() -> None:
+    meanwhile = Login(event_id="e6", ts=AT - 500, **WHO)
+    for known in ((), FAILURES[:1], FAILURES[:2]):
+        bench = Bench(*LOGINS, *known, meanwhile)
+        bench.assess(BURST)
+        assert bench.scorer.asked[0][0] == (*LOGINS, *FAILURES[:2], meanwhile, FAILURES[2])
+
+
+def test_nobody_is_judged_by_a_burst_alone() -> None:
     bench = Bench()
-    bench.assess(BURST)
-    assert bench.scorer.asked[0][0] == LOGINS
+    bench.store.found = msgspec.structs.replace(bench.store.found, events=())
+    assert bench.assess(BURST) is None
 
 
 def test_the_newest_account_record_counts() -> None:
@@ -138,7 +150,7 @@ def test_active_hours_are_the_user_s_own() -> None:
     old = Login(event_id="y", ts=AT - 30 * 24 * PANE_MS, **WHO)
     risk = Bench(*LOGINS, later, old).assess(COMPLAINT)
     assert risk is not None and risk.active_hours in (len(LOGINS), len(LOGINS) + 1)
-    alone = Bench(LOGINS[0], later).assess(COMPLAINT)
+    alone = Bench(LOGINS[-1], later).assess(COMPLAINT)
     assert alone is not None and alone.active_hours == 2
 
 
