@@ -130,8 +130,9 @@ class OnFlink:
         self._producer.flush()
         (pid,) = [status.pid for status in self.stack.status() if status.name == component]
         assert pid is not None
-        family = psutil.Process(pid).children(recursive=True)
-        psutil.Process(pid).send_signal(signal.SIGKILL)
+        main = psutil.Process(pid)
+        family = [main, *main.children(recursive=True)]
+        main.send_signal(signal.SIGKILL)
         _, left = psutil.wait_procs(family, timeout=30)
         assert not left, "its JVM and Python workers end with it"
         self.stack.up(only=(component,))
