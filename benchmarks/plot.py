@@ -40,12 +40,12 @@ def _over_time(axes: Axes, report: Report) -> None:
     axes.plot(seconds, [max(0.5, s.p99_ms) for s in report.over_time], color=ORANGE, lw=1.2, label="p99")
     axes.plot(seconds, [max(0.5, s.p50_ms) for s in report.over_time], color=BLUE, lw=1.2, label="p50")
     axes.axhline(report.budget_ms, color=RED, lw=1, ls="--", label=f"budget, {report.budget_ms} ms")
-    axes.set(title="Detection → publication, of each second", ylabel="ms", yscale="log")
+    axes.set(title="Detection → publication by second", ylabel="ms", yscale="log")
     axes.set_xlim(0, report.parameters["seconds"])
     _marks(axes, report)
     for stall in report.stalls:
         at_s = (stall.at_ms - report.measured_from_ms) / 1000
-        label = "machine stands still" if stall is report.stalls[0] else None
+        label = "stall" if stall is report.stalls[0] else None
         axes.axvline(at_s, ymax=0.05, color=RED, lw=0.8, label=label)
     _finish(axes)
 
@@ -68,7 +68,7 @@ def _behind(axes: Axes, report: Report) -> None:
         label="event time behind",
     )
     axes.set(
-        title="Boundary → publication, of each second",
+        title="Boundary → publication by second",
         xlabel="s of the measured part",
         ylabel="ms",
         yscale="log",
@@ -117,4 +117,6 @@ def _percentiles(axes: Axes, report: Report) -> None:
 def _finish(axes: Axes) -> None:
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("{x:g}" if axes.get_ylim()[1] < 10 * axes.get_ylim()[0] else "")
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, ncols=4, borderaxespad=0.1)
+    # One row, beside the title.
+    row = {"ncols": 6, "handlelength": 1.2, "columnspacing": 0.7, "borderaxespad": 0.1}
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, **row)
