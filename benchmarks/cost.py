@@ -45,6 +45,7 @@ class Costs(Struct, frozen=True, kw_only=True):
     redis_cpu_s: float
     broker_cpu_s: float
     broker_event_bytes: float
+    """Of an active pane, as nearly all are: as it came, and packed."""
     user_heap_bytes: float
     user_disk_bytes: float
     """In RocksDB, with one pane."""
@@ -64,7 +65,7 @@ def costs(filled: Mapping[Store, Filled]) -> Costs:
         sequence_cpu_s=sequences.stages[-1].cpu_s["sequences"] / sequences.users,
         redis_cpu_s=sequences.stages[-1].cpu_s["redis"] / sequences.users,
         broker_cpu_s=last.cpu_s["broker"] / users,
-        broker_event_bytes=last.broker_bytes / users / (len(heap.stages) - 1),
+        broker_event_bytes=heap.added("broker_bytes", len(heap.stages) - 1),
         user_heap_bytes=heap.added("heap_bytes", 1),
         user_disk_bytes=disk.checked.working_bytes / disk.users,
         user_checkpoint_bytes=heap.checked.checkpoint_bytes / users,

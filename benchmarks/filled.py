@@ -57,7 +57,10 @@ class Filled(Struct, frozen=True, kw_only=True):
         done = self.stages[1:]
         return (
             self._sizes()
-            | {"broker, bytes an event": self.stages[-1].broker_bytes / self.users / len(done)}
+            | {
+                f"{stage.name}, broker, bytes an event": self.added("broker_bytes", number)
+                for number, stage in enumerate(done, start=1)
+            }
             | {f"{stage.name}, events a second": self.users / stage.seconds for stage in done}
             | {
                 f"{stage.name}, {component}, CPU-s a million events": cpu_s / self.users * 1e6

@@ -61,7 +61,7 @@ HASHMAP = filled(
     heap_bytes=(1000, 8000, 10_000, 0),
     users_bytes=(0, 0, 2000, 0),
     checkpoint_bytes=(0, 0, 3000, 0),
-    broker_bytes=(0, 3000, 6000, 9000),
+    broker_bytes=(0, 5000, 9000, 12_000),
 )
 ROCKSDB = filled(Store.ROCKSDB, working_bytes=(0, 0, 1500), users_bytes=(0, 0, 1))
 REDIS = filled(Store.REDIS, redis_bytes=(5000, 10_000, 12_000, 14_000))
@@ -70,7 +70,8 @@ REDIS = filled(Store.REDIS, redis_bytes=(5000, 10_000, 12_000, 14_000))
 def test_what_a_user_takes_is_what_the_first_pane_added() -> None:
     found = HASHMAP.figures()
     assert (found["heap, bytes a user"], found["checkpoint, bytes a user"]) == (700, 200)
-    assert found["broker, bytes an event"] == 300
+    assert found["first pane, broker, bytes an event"] == 500
+    assert found["same pane, broker, bytes an event"] == 300
 
 
 def test_a_user_costs_redis_more_than_an_event_does() -> None:
