@@ -57,15 +57,15 @@ class Costs(Struct, frozen=True, kw_only=True):
 def costs(filled: Mapping[Store, Filled]) -> Costs:
     """The costs of one of each, from all three stores."""
     heap, disk, sequences = filled[Store.HASHMAP], filled[Store.ROCKSDB], filled[Store.REDIS]
-    users, last = heap.users, heap.stages[-1]
+    users, (_, _, same, second) = heap.users, heap.stages
     redis_event_bytes = sequences.added("redis_bytes", 3)
     return Costs(
-        sieve_cpu_s=last.cpu_s["sieve"] / users,
-        first_event_cpu_s=heap.stages[2].cpu_s["flink"] / users,
+        sieve_cpu_s=same.cpu_s["sieve"] / users,
+        first_event_cpu_s=second.cpu_s["flink"] / users,
         sequence_cpu_s=sequences.stages[-1].cpu_s["sequences"] / sequences.users,
         redis_cpu_s=sequences.stages[-1].cpu_s["redis"] / sequences.users,
-        broker_cpu_s=last.cpu_s["broker"] / users,
-        broker_event_bytes=heap.added("broker_bytes", len(heap.stages) - 1),
+        broker_cpu_s=same.cpu_s["broker"] / users,
+        broker_event_bytes=heap.added("broker_bytes", 2),
         user_heap_bytes=heap.added("heap_bytes", 1),
         user_disk_bytes=disk.checked.working_bytes / disk.users,
         user_checkpoint_bytes=heap.checked.checkpoint_bytes / users,

@@ -13,13 +13,13 @@ class Store(StrEnum):
     REDIS = "redis"
 
 
-FIRST, SECOND, SAME = "first pane", "second pane", "same pane"
-"""Stages of one event of each user: in a pane, in another one, and in one again, which Flink drops unseen."""
+FIRST, SAME, SECOND = "first pane", "same pane", "second pane"
+"""Stages of one event of each user: in a pane, in it again (the sieve keeps that back), in another."""
 
 
 def stages(store: Store) -> tuple[str, ...]:
     """The stages of filling `store`. RocksDB, the slowest, tells users and panes apart after one of each."""
-    return (FIRST, SAME) if store is Store.ROCKSDB else (FIRST, SECOND, SAME)
+    return (FIRST, SAME) if store is Store.ROCKSDB else (FIRST, SAME, SECOND)
 
 
 class Stage(Struct, frozen=True, kw_only=True):

@@ -58,10 +58,10 @@ def filled(store: Store, **held: tuple[int, ...]) -> Filled:
 
 HASHMAP = filled(
     Store.HASHMAP,
-    heap_bytes=(1000, 8000, 10_000, 0),
-    users_bytes=(0, 0, 2000, 0),
-    checkpoint_bytes=(0, 0, 3000, 0),
-    broker_bytes=(0, 5000, 9000, 12_000),
+    heap_bytes=(1000, 8000, 0, 10_000),
+    users_bytes=(0, 0, 0, 2000),
+    checkpoint_bytes=(0, 0, 0, 3000),
+    broker_bytes=(0, 5000, 8000, 12_000),
 )
 ROCKSDB = filled(Store.ROCKSDB, working_bytes=(0, 0, 1500), users_bytes=(0, 0, 1))
 REDIS = filled(Store.REDIS, redis_bytes=(5000, 10_000, 12_000, 14_000))
@@ -88,6 +88,7 @@ def test_rates_and_processor_time_are_told_by_stage() -> None:
 def test_the_costs_of_one_come_from_the_store_that_has_them() -> None:
     found = costs({one.store: one for one in (HASHMAP, ROCKSDB, REDIS)})
     assert found.sieve_cpu_s == 1.0 and found.sequence_cpu_s == 0.5
+    assert found.broker_event_bytes == 300, "as of the pane in which a user is already"
     assert (found.user_heap_bytes, found.user_disk_bytes) == (700, 150)
     assert (found.redis_user_bytes, found.redis_event_bytes) == (300, 200)
 
